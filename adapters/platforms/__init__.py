@@ -1,0 +1,1 @@
+"""Where people talk; one module or package for each platform."""

@@ -1,0 +1,1 @@
+"""Where models live; one module or package for each vendor."""

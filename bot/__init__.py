@@ -1,0 +1,1 @@
+"""The application: what happens when somebody speaks, rates or gives a command."""
