@@ -1,0 +1,279 @@
+"""The engine, the read sessions and the one writer.
+
+A *job* is a plain function of a ``Tx``; reads and writes are both jobs, and the same job runs on SQLite and on Postgres.
+``Database.read`` gives it a session that cannot write. ``Database.write`` queues it for the writer, which puts what is
+queued into one durable commit, each job in its own savepoint, so that one failing job does not fail its neighbours.
+A write returns when its commit is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection, Executable, Table, event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.sql.elements import ClauseElement
+from sqlmodel import SQLModel
+
+from storage.errors import Duplicate, StorageError, Unusable
+
+T = TypeVar("T")
+Row = Sequence[Any]
+Params = Mapping[str, object]
+
+BUSY_MS = 10_000
+
+
+class Statement:
+    """A Core statement that is compiled once; where the dialects differ, ``postgres`` is the one for Postgres."""
+
+    __slots__ = ("_names", "_sql", "clause", "postgres")
+
+    def __init__(self, clause: Executable, postgres: Executable | None = None) -> None:
+        self.clause = clause
+        self.postgres = postgres if postgres is not None else clause
+        self._sql: str | None = None
+        self._names: dict[str, object] | None = None
+
+    def sqlite(self, params: Params) -> tuple[str, Params]:
+        """SQL text and parameters for the sqlite3 module."""
+        if self._sql is None:
+            compiled = cast(ClauseElement, self.clause).compile(dialect=_sqlite())
+            if compiled.post_compile_params:  # type: ignore[attr-defined]
+                return self._expanded(params)
+            self._sql = str(compiled)
+            self._names = {name: value for name, value in compiled.params.items() if value is not None}
+        return self._sql, {**self._names, **params} if self._names else params
+
+    def _expanded(self, params: Params) -> tuple[str, Params]:
+        """A list parameter (``IN``) has as many marks as values, so its text cannot be kept."""
+        bound = cast(ClauseElement, self.clause).params(dict(params))
+        compiled = bound.compile(dialect=_sqlite(), compile_kwargs={"render_postcompile": True})
+        return str(compiled), compiled.params
+
+
+@lru_cache(maxsize=1)
+def _sqlite() -> SQLiteDialect_pysqlite:
+    return SQLiteDialect_pysqlite(paramstyle="named")
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The Core table of a SQLModel class."""
+    return cast(Table, model.__dict__["__table__"])
+
+
+def insert_into(model: type[SQLModel], *, ignore: Sequence[str] | None = None) -> Statement:
+    """An insert that takes every column; with ``ignore``, a row that is there by those columns is left alone."""
+    target = table(model)
+    lite, post = sqlite_dialect.insert(target), postgresql.insert(target)
+    if ignore is not None:
+        lite = lite.on_conflict_do_nothing(index_elements=list(ignore))
+        post = post.on_conflict_do_nothing(index_elements=list(ignore))
+    return Statement(lite, post)
+
+
+def upsert_into(model: type[SQLModel], *, on: Sequence[str], update: Sequence[str]) -> Statement:
+    """An insert that takes every column and, where a row is there by ``on``, sets ``update`` from the new one."""
+    target = table(model)
+    lite, post = sqlite_dialect.insert(target), postgresql.insert(target)
+    return Statement(
+        lite.on_conflict_do_update(index_elements=list(on), set_={name: lite.excluded[name] for name in update}),
+        post.on_conflict_do_update(index_elements=list(on), set_={name: post.excluded[name] for name in update}),
+    )
+
+
+class Tx(Protocol):
+    """What a job is given: statements run in its transaction, rows come back as tuples in column order."""
+
+    @property
+    def postgres(self) -> bool:
+        """Whether this is Postgres, for the few queries that differ."""
+        ...
+
+    def rows(self, statement: Statement, params: Params | None = None) -> Sequence[Row]:
+        """All rows of a query."""
+        ...
+
+    def run(self, statement: Statement, params: Params | None = None) -> int:
+        """Execute; the number of rows that were touched."""
+        ...
+
+    def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
+        """Execute once for each set of parameters."""
+        ...
+
+
+def first(tx: Tx, statement: Statement, params: Params | None = None) -> Row | None:
+    """The first row, or ``None``."""
+    found = tx.rows(statement, params)
+    return found[0] if found else None
+
+
+class SqliteTx:
+    """A ``Tx`` straight on the sqlite3 module: no work but SQLite's own."""
+
+    __slots__ = ("_connection",)
+    postgres = False
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: Statement, params: Params | None = None) -> Sequence[Row]:
+        sql, values = statement.sqlite(params or {})
+        return self._connection.execute(sql, values).fetchall()
+
+    def run(self, statement: Statement, params: Params | None = None) -> int:
+        sql, values = statement.sqlite(params or {})
+        return self._connection.execute(sql, values).rowcount
+
+    def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
+        if params:
+            sql, _ = statement.sqlite(params[0])
+            self._connection.executemany(sql, cast(Any, [statement.sqlite(each)[1] for each in params]))
+
+
+class AlchemyTx:
+    """A ``Tx`` on a SQLAlchemy connection (inside ``run_sync``)."""
+
+    __slots__ = ("_connection", "postgres")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.postgres = connection.dialect.name == "postgresql"
+
+    def _clause(self, statement: Statement) -> Executable:
+        return statement.postgres if self.postgres else statement.clause
+
+    def rows(self, statement: Statement, params: Params | None = None) -> Sequence[Row]:
+        return self._connection.execute(self._clause(statement), dict(params or {})).fetchall()
+
+    def run(self, statement: Statement, params: Params | None = None) -> int:
+        return self._connection.execute(self._clause(statement), dict(params or {})).rowcount
+
+    def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
+        if params:
+            self._connection.execute(self._clause(statement), [dict(each) for each in params])
+
+
+Job = Callable[[Tx], T]
+
+
+class Writer(Protocol):
+    """What both databases' writers offer; the same contract tests run over them."""
+
+    async def write(self, job: Job[T]) -> T:
+        """Run the job in the next commit; returns once that commit is durable."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is queued."""
+        ...
+
+
+class Database:
+    """An open database. Make one with ``Database.open``."""
+
+    def __init__(self, url: str, engine: AsyncEngine, writer: Writer) -> None:
+        self.url = url
+        self._engine = engine
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Open, migrating first when that is due. Raises ``Unusable`` with one sentence on what is wrong."""
+        try:
+            parsed = make_url(url)
+        except Exception as error:
+            raise Unusable("storage.url is not a database address such as sqlite+aiosqlite:///path.") from error
+        if parsed.get_backend_name() == "sqlite":
+            return await cls._open_sqlite(url, Path(parsed.database or ""))
+        if parsed.get_backend_name() == "postgresql":
+            return await cls._open_postgres(url)
+        raise Unusable(f"Understudy keeps its data in SQLite or Postgres, not in {parsed.get_backend_name()!r}.")
+
+    @classmethod
+    async def _open_sqlite(cls, url: str, path: Path) -> Database:
+        from storage.sqlite import SqliteWriter, prepare, told
+
+        try:
+            prepare(path)
+            writer = SqliteWriter(path)
+        except (sqlite3.Error, OSError) as error:
+            raise told(error, path) from error
+        engine = create_async_engine(url, pool_size=4, max_overflow=4)
+
+        def on_connect(raw: Any, _record: object) -> None:
+            cursor = raw.cursor()
+            for pragma in (f"busy_timeout={BUSY_MS}", "cache_size=-16000", "query_only=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        event.listen(engine.sync_engine, "connect", on_connect)
+        return cls(url, engine, writer)
+
+    @classmethod
+    async def _open_postgres(cls, url: str) -> Database:
+        from storage.postgres import PostgresWriter, prepare
+
+        engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+        try:
+            await prepare(engine)
+        except (OSError, DBAPIError) as error:
+            await engine.dispose()
+            where = make_url(url).render_as_string(hide_password=True)
+            raise Unusable(f"Postgres at {where} cannot be used: {str(error).splitlines()[0]}") from error
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(url, engine, PostgresWriter(engine))
+
+    @property
+    def postgres(self) -> bool:
+        """Whether this is Postgres."""
+        return self._engine.dialect.name == "postgresql"
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a job that only reads. Raises ``StorageError``."""
+        try:
+            async with self._engine.connect() as connection:
+                if self.postgres:
+                    connection = await connection.execution_options(postgresql_readonly=True)
+                return await connection.run_sync(lambda sync: job(AlchemyTx(sync)))
+        except DBAPIError as error:
+            raise translated(error, self.url) from error
+
+    async def write(self, job: Job[T]) -> T:
+        """Run a job that writes, in the next commit; returns once that is durable. Raises ``StorageError``.
+
+        When the caller is cancelled meanwhile the write may happen all the same.
+        """
+        return await self._writer.write(job)
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of the database."""
+        await self._writer.close()
+        with suppress(asyncio.CancelledError):
+            await self._engine.dispose()
+
+
+def translated(error: DBAPIError, url: str) -> StorageError:
+    """A driver's error in storage's own words."""
+    from storage.sqlite import told
+
+    if isinstance(error, IntegrityError):
+        return Duplicate(str(error.orig))
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return told(original, Path(make_url(url).database or ""))
+    return Unusable(f"The database did not do what was asked: {str(original).splitlines()[0]}")

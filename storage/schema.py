@@ -1,0 +1,276 @@
+"""The SQLModel tables. They do not leave storage: each noun's module hands out frozen records.
+
+Ids are text (UUIDv7), times are integers (milliseconds since the epoch, UTC), lists and mappings are JSON text. An
+``audience`` is empty for the whole workspace, else the key of the one channel that may see it.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+def _text(*, nullable: bool = False) -> Column[str]:
+    return Column(Text, nullable=nullable)
+
+
+def _time(*, nullable: bool = False, index: bool = False) -> Column[int]:
+    return Column(BigInteger, nullable=nullable, index=index)
+
+
+class WorkspaceRow(SQLModel, table=True):
+    """A Discord guild, a Slack team or the local terminal: the tenant."""
+
+    __tablename__ = "workspace"
+    __table_args__ = (UniqueConstraint("platform", "key"),)
+    id: str = Field(primary_key=True)
+    platform: str
+    key: str
+    name: str
+    consent: str  # opt-in | opt-out
+    default_avatar_id: str | None = None
+    created_at: int = Field(sa_column=_time())
+
+
+class PersonRow(SQLModel, table=True):
+    """Somebody in a workspace, and whether what they write may be learnt from."""
+
+    __tablename__ = "person"
+    __table_args__ = (UniqueConstraint("workspace_id", "key"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id")
+    key: str
+    name: str
+    consent: str = "unset"  # unset | given | withdrawn
+    given_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    withdrawn_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    asked_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    created_at: int = Field(sa_column=_time())
+
+
+class AvatarRow(SQLModel, table=True):
+    """A persona people talk to."""
+
+    __tablename__ = "avatar"
+    __table_args__ = (UniqueConstraint("workspace_id", "name_key"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id")
+    name: str
+    name_key: str  # the name casefolded: two avatars do not differ by case alone
+    tagline: str = ""
+    colour: str = ""
+    picture: bytes | None = None
+    base_model: str | None = None  # vendor:name; without one it follows models.default
+    unknown: str = ""
+    suggestions: str = "[]"
+    auto_approve: bool = False
+    release_id: str | None = None
+    created_at: int = Field(sa_column=_time())
+
+
+class PromptVersionRow(SQLModel, table=True):
+    """A numbered system prompt of an avatar."""
+
+    __tablename__ = "prompt_version"
+    __table_args__ = (UniqueConstraint("avatar_id", "number"),)
+    id: str = Field(primary_key=True)
+    avatar_id: str = Field(foreign_key="avatar.id")
+    number: int
+    text: str = Field(sa_column=_text())
+    source: str = "hand"  # hand | learned
+    person_id: str | None = None
+    created_at: int = Field(sa_column=_time())
+
+
+class ReleaseRow(SQLModel, table=True):
+    """From now on this avatar answers with this model and this prompt version."""
+
+    __tablename__ = "release"
+    __table_args__ = (UniqueConstraint("avatar_id", "number"),)
+    id: str = Field(primary_key=True)
+    avatar_id: str = Field(foreign_key="avatar.id")
+    number: int
+    model: str | None = None  # vendor:name; without one the avatar's base model
+    prompt_version_id: str = Field(foreign_key="prompt_version.id")
+    few_shot: str = "{}"
+    person_id: str | None = None
+    why: str = ""
+    created_at: int = Field(sa_column=_time())
+
+
+class ChannelBindingRow(SQLModel, table=True):
+    """Which avatar answers in a channel, and whether it does so unasked."""
+
+    __tablename__ = "channel_binding"
+    __table_args__ = (UniqueConstraint("workspace_id", "channel"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id")
+    channel: str
+    avatar_id: str = Field(foreign_key="avatar.id")
+    always_on: bool = False
+    created_at: int = Field(sa_column=_time())
+
+
+class ConversationRow(SQLModel, table=True):
+    """One strand of talk between people and an avatar; at most one is open for each key."""
+
+    __tablename__ = "conversation"
+    __table_args__ = (Index("ix_conversation_open", "workspace_id", "key", "ended_at"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id")
+    avatar_id: str = Field(foreign_key="avatar.id")
+    channel: str
+    key: str
+    private: bool = False
+    started_at: int = Field(sa_column=_time())
+    ended_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class ExchangeRow(SQLModel, table=True):
+    """One user message and the avatar's reply to it, with its provenance."""
+
+    __tablename__ = "exchange"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "message_key"),
+        Index("ix_exchange_conversation", "conversation_id", "created_at"),
+        Index("ix_exchange_person", "person_id"),
+        Index("ix_exchange_reply", "workspace_id", "reply_key"),
+        Index("ix_exchange_avatar", "avatar_id", "created_at"),
+        # Only the few unfinished ones: recovery looks for them at every start.
+        Index(
+            "ix_exchange_pending",
+            "holder",
+            sqlite_where=Column("status", Text) == "pending",
+            postgresql_where=Column("status", Text) == "pending",
+        ),
+    )
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id")
+    conversation_id: str = Field(foreign_key="conversation.id")
+    avatar_id: str = Field(foreign_key="avatar.id")
+    person_id: str = Field(foreign_key="person.id")
+    message_key: str  # the platform's id of the message; a regeneration adds its own number
+    sibling_of: str | None = None  # the first exchange of the same question
+    reply_key: str | None = None
+    status: str  # pending | complete | failed | cancelled | interrupted
+    holder: str = ""  # the process that is answering
+    origin: str = "chat"  # chat | import
+    user_text: str = Field(sa_column=_text())
+    reply_text: str = Field(default="", sa_column=_text())
+    known: bool = True
+    vendor: str = ""
+    model: str = ""
+    prompt_version_id: str | None = None
+    release_id: str | None = None
+    example_ids: str = "[]"  # of the examples that were shown to the model
+    answered_from: str = "[]"  # of those the model says it used
+    arm: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = None
+    first_token_ms: int | None = None
+    latency_ms: int | None = None
+    error: str = ""
+    reference: str = ""
+    quality: float | None = None
+    ratings: int = 0
+    created_at: int = Field(sa_column=_time())
+    completed_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class RatingRow(SQLModel, table=True):
+    """One person's verdict on one exchange; ``marks`` holds what makes it converge (storage/ratings.py)."""
+
+    __tablename__ = "rating"
+    __table_args__ = (UniqueConstraint("exchange_id", "person_id"), Index("ix_rating_person", "person_id"))
+    id: str = Field(primary_key=True)
+    exchange_id: str = Field(foreign_key="exchange.id")
+    person_id: str = Field(foreign_key="person.id")
+    stars: int | None = None
+    comment: str = Field(default="", sa_column=_text())
+    better: str = Field(default="", sa_column=_text())
+    better_by_reviewer: bool = False
+    marks: str = Field(default="{}", sa_column=_text())
+    created_at: int = Field(sa_column=_time())
+    updated_at: int = Field(sa_column=_time())
+
+
+class ExampleRow(SQLModel, table=True):
+    """A (user message, assistant message) pair fit to imitate."""
+
+    __tablename__ = "example"
+    __table_args__ = (
+        UniqueConstraint("avatar_id", "source", "source_key"),
+        Index("ix_example_avatar", "avatar_id", "status"),
+        Index("ix_example_exchange", "exchange_id"),
+    )
+    id: str = Field(primary_key=True)
+    # FTS and postings want a small integer that VACUUM leaves alone.
+    number: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
+    workspace_id: str = Field(foreign_key="workspace.id")
+    avatar_id: str = Field(foreign_key="avatar.id")
+    audience: str = ""
+    user_text: str = Field(sa_column=_text())
+    assistant_text: str = Field(sa_column=_text())
+    pattern: str = "statement"  # greeting | question | statement | joke | story
+    quality: float = 1.0
+    status: str = "proposed"  # proposed | approved | rejected | withdrawn
+    reviewed: bool = False  # a person decided; ratings no longer change the status
+    pinned: bool = False  # in the stable block
+    source: str = "hand"  # exchange | better | teach | import | hand | guide
+    source_key: str = ""  # unique within avatar and source: re-proposing finds it again
+    exchange_id: str | None = None
+    conversation_id: str | None = None
+    created_at: int = Field(sa_column=_time())
+    updated_at: int = Field(sa_column=_time())
+
+
+class PreferenceRow(SQLModel, table=True):
+    """One context with a chosen and a rejected reply."""
+
+    __tablename__ = "preference"
+    __table_args__ = (UniqueConstraint("avatar_id", "source", "source_key"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id")
+    avatar_id: str = Field(foreign_key="avatar.id")
+    context: str = Field(sa_column=_text())  # JSON list of {"role", "content"}, ending with the user's message
+    chosen: str = Field(sa_column=_text())
+    rejected: str = Field(sa_column=_text())
+    source: str = "import"  # import | better
+    source_key: str = ""
+    exchange_id: str | None = None
+    created_at: int = Field(sa_column=_time())
+
+
+class AuthorRow(SQLModel, table=True):
+    """Whose words are inside an example or a preference, and when they were said."""
+
+    __tablename__ = "author"
+    __table_args__ = (Index("ix_author_person", "person_id"),)
+    owner_id: str = Field(primary_key=True)  # of the example or preference
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    said_at: int = Field(sa_column=_time())
+
+
+class AuditRow(SQLModel, table=True):
+    """Who did what that others may want to know later."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_workspace", "workspace_id", "created_at"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str
+    person_id: str | None = None
+    action: str
+    target: str = ""
+    detail: str = "{}"
+    allowed: bool = True
+    created_at: int = Field(sa_column=_time())
+
+
+class HolderRow(SQLModel, table=True):
+    """A running process: whose pending exchanges are being answered, and until when that can be believed."""
+
+    __tablename__ = "holder"
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    started: str  # when the process began, as its system tells, so that a reused pid is not mistaken for it
+    until: int = Field(sa_column=_time())
