@@ -1,0 +1,240 @@
+"""Settings: ``config.toml`` and the environment, typed and validated.
+
+``load`` takes the file named, else ``./config.toml``, else the one in the data directory, else the defaults. Any setting
+can be given as ``UNDERSTUDY_<SECTION>__<KEY>``. Secrets come only by their customary names, from the environment or a
+``.env`` in the working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "UNDERSTUDY_"
+# Variables that begin like a setting and are none.
+OTHER_VARIABLES = ("UNDERSTUDY_DATA_DIR", "UNDERSTUDY_TEST_POSTGRES")
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:\S+$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; ``str()`` is one sentence that says what to change."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StorageSettings(_Section):
+    """``url`` is empty for the SQLite file in the data directory."""
+
+    url: str = ""
+
+
+class ModelSettings(_Section):
+    """Which model answers, and how."""
+
+    default: ModelName = "embedded:base"
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] = 1024
+
+
+class ContextSettings(_Section):
+    """What a model is shown."""
+
+    token_budget: Annotated[int, Field(ge=500)] = 6000
+    history_exchanges: Annotated[int, Field(ge=0, le=200)] = 20
+    examples: Annotated[int, Field(ge=0, le=20)] = 4
+    pinned_examples: Annotated[int, Field(ge=0, le=20)] = 3
+    floor: Share = 0.12
+    diversity: Share = 0.3
+
+
+class LimitSettings(_Section):
+    """How much of it."""
+
+    message_characters: Annotated[int, Field(ge=100)] = 20_000
+    waiting_messages: Annotated[int, Field(ge=1)] = 5
+    reply_seconds: Annotated[float, Field(gt=0)] = 300
+
+
+class ConsentSettings(_Section):
+    """The policy that a new workspace starts with."""
+
+    policy: Literal["opt-in", "opt-out"] = "opt-in"
+
+
+class FeedbackSettings(_Section):
+    """From ratings to examples."""
+
+    example_stars: Annotated[float, Field(ge=1, le=5)] = 4
+
+
+class LoggingSettings(_Section):
+    """``file`` is empty for ``understudy.log`` in the data directory; ``-`` is the standard error stream."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["pretty", "json"] = "json"
+    file: str = ""
+
+
+class TerminalSettings(_Section):
+    """The terminal's own."""
+
+    person: str = ""
+
+
+class Secrets(BaseSettings):
+    """What only the environment may hold. A field's name is its variable's, in small letters."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    discord_token: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    gemini_api_key: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """Every setting. ``source`` is the file they came from, ``data_dir`` where all data is kept."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    storage: StorageSettings = StorageSettings()
+    models: ModelSettings = ModelSettings()
+    context: ContextSettings = ContextSettings()
+    limits: LimitSettings = LimitSettings()
+    consent: ConsentSettings = ConsentSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    logging: LoggingSettings = LoggingSettings()
+    terminal: TerminalSettings = TerminalSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose content arrives as arguments."""
+        return env_settings, init_settings
+
+
+class Configuration(BaseModel):
+    """The settings together with the secrets and with where they came from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settings: Settings
+    secrets: Secrets
+    data_dir: Path
+    source: Path | None
+
+    @property
+    def database_url(self) -> str:
+        """The address of the database."""
+        return self.settings.storage.url or f"sqlite+aiosqlite:///{self.data_dir / 'understudy.db'}"
+
+
+def load(path: Path | None = None) -> Configuration:
+    """Find, read and validate. Raises ``SettingsError``."""
+    _read_dotenv()
+    data_dir = default_data_dir()
+    source = path or _found(Path.cwd() / "config.toml", data_dir / "config.toml")
+    content = _read(source) if source else {}
+    _refuse_unknown_variables(os.environ)
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, source)) from None
+    except ValueError as error:  # a variable whose value is not of a section's shape
+        raise SettingsError(f"A variable {PREFIX}… cannot be read: {error}.") from None
+    return Configuration(settings=settings, secrets=Secrets(), data_dir=data_dir, source=source)
+
+
+def default_data_dir() -> Path:
+    """``UNDERSTUDY_DATA_DIR``, else the customary place of the operating system."""
+    if named := os.environ.get("UNDERSTUDY_DATA_DIR"):
+        return Path(named).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("understudy", appauthor=False))
+
+
+def _read_dotenv() -> None:
+    if (Path.cwd() / ".env").is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(Path.cwd() / ".env", override=False)
+
+
+def _found(*candidates: Path) -> Path | None:
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise SettingsError(f"There is no settings file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from None
+
+
+def known_keys() -> dict[str, tuple[str, ...]]:
+    """The keys of each section."""
+    return {
+        section: tuple(type(field.default).model_fields)
+        for section, field in Settings.model_fields.items()
+        if isinstance(field.default, BaseModel)
+    }
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {f"{PREFIX}{section}__{key}".upper() for section, keys in known_keys().items() for key in keys}
+    for name in environment:
+        if name.upper().startswith(PREFIX) and name not in OTHER_VARIABLES and name.upper() not in known:
+            raise SettingsError(f"There is no setting {name}.{_nearest(name.upper(), known)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _sentence(error: ValidationError, source: Path | None) -> str:
+    """The first complaint in words; where a key is unknown, with the nearest known one."""
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    origin = f" in {source}" if source else ""
+    dotted = ".".join(where)
+    if first["type"] == "extra_forbidden":
+        keys = known_keys()
+        pool = list(keys) if len(where) == 1 else [f"{where[0]}.{key}" for key in keys.get(where[0], ())]
+        everywhere = [f"{section}.{key}" for section, names in keys.items() for key in names]
+        close = difflib.get_close_matches(dotted, pool, n=1, cutoff=0.4) or difflib.get_close_matches(
+            dotted, everywhere, n=1, cutoff=0.4
+        )
+        hint = f" Did you mean {close[0]}?" if close else f" Known here: {', '.join(pool)}."
+        return f"There is no setting {dotted}{origin}.{hint}"
+    if dotted.endswith("models.default") or where[-1:] == ["default"]:
+        return f"The setting {dotted}{origin} must look like vendor:name, such as embedded:base."
+    return f"The setting {dotted}{origin} cannot be {first.get('input')!r}: {first['msg']}."
