@@ -46,9 +46,9 @@ test: check
 .PHONY: check
 check: $(DEVELOPMENT)
 	@echo "Format: ruff format"
-	@$(BIN)/ruff format --check --quiet --diff .
+	@$(BIN)/ruff format --check .
 	@echo "Lint: ruff check"
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check .
 	@echo "Types: pyright"
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(PYTHON) --warnings
 	@echo "Floors: import-linter"
@@ -77,13 +77,13 @@ $(PYTHON):
 	@for python in python3.11 python3 python3.12 python3.13 python3.14 python; do \
 		if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "Creating $(VENV) with $$($$python --version)."; \
-			if [ -n "$(UV)" ]; then exec $(UV) venv --quiet --allow-existing --python "$$(command -v $$python)" $(VENV); fi; \
+			if [ -n "$(UV)" ]; then exec $(UV) venv --quiet --seed --allow-existing --python "$$(command -v $$python)" $(VENV); fi; \
 			exec $$python -m venv $(VENV); \
 		fi; \
 	done; \
 	if [ -n "$(UV)" ]; then \
 		echo "Creating $(VENV) with a Python that uv provides."; \
-		exec $(UV) venv --quiet --allow-existing --python '>=3.11' $(VENV); \
+		exec $(UV) venv --quiet --seed --allow-existing --python '>=3.11' $(VENV); \
 	fi; \
 	echo "Understudy needs Python 3.11 or newer with its venv module, and found none on this machine." >&2; exit 1
 
