@@ -45,7 +45,7 @@ class Who:
 class Place:
     """Where something is said.
 
-    ``workspace`` is the platform's id of the tenant; ``channel`` the room whose readers see it; ``conversation`` the key
+    ``avatar`` names the avatar that is wanted here; empty, it is the one the channel is bound to. ``workspace`` is the platform's id of the tenant; ``channel`` the room whose readers see it; ``conversation`` the key
     of one strand of talk (a thread, a reply chain, or the channel itself). What is said in a ``private`` place (a direct
     message, a closed channel) serves only there until a reviewer widens it.
     """
@@ -56,6 +56,7 @@ class Place:
     conversation: str
     private: bool = False
     workspace_name: str = ""
+    avatar: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +205,12 @@ class End:
 class Spoken:
     """What became of a message.
 
-    ``status`` is ``complete``, ``failed``, ``cancelled``, ``repeated`` (seen before), ``ignored`` (not for the avatar) or
-    ``declined`` (with the sentence in ``text``).
+    ``status`` is ``complete``, ``failed``, ``cancelled``, ``repeated`` (seen before), ``ignored`` (not for the avatar),
+    ``taught`` (the message taught an answer; ``text`` says so) or ``declined`` (with the sentence in ``text``).
+    ``model`` is written ``vendor:name``. ``offer`` is shown below, such as the question for consent.
     """
 
-    status: Literal["complete", "failed", "cancelled", "repeated", "ignored", "declined"]
+    status: Literal["complete", "failed", "cancelled", "repeated", "ignored", "taught", "declined"]
     exchange_id: str = ""
     text: str = ""
     avatar: str = ""
@@ -222,6 +224,22 @@ class Spoken:
     latency_ms: int = 0
     error: str = ""
     reference: str = ""
+    offer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Who waits in a place, for a platform that greets: at the start of a session, and again after each command.
+
+    ``colour`` is ``#rrggbb`` or empty; ``suggestions`` are questions to begin with; ``status`` is one line about the
+    model and what it can do.
+    """
+
+    avatar: str
+    tagline: str = ""
+    colour: str = ""
+    suggestions: tuple[str, ...] = ()
+    status: str = ""
 
 
 ParamKind = Literal["text", "integer", "number", "flag", "choice"]
@@ -318,6 +336,10 @@ class Host(Protocol):
     @property
     def commands(self) -> Sequence[Command]:
         """Every command, declared once."""
+        ...
+
+    async def welcome(self, place: Place) -> Welcome:
+        """The avatar of this place; raises ``UserError`` when there is none of that name."""
         ...
 
     async def speak(self, message: Message, reply: Reply) -> Spoken:
