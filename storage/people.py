@@ -1,0 +1,199 @@
+"""People, what they agreed to, and the one gate in front of all learning.
+
+A person is somebody in one workspace; the same human in two workspaces is two people here, since nothing crosses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import bindparam, select, update
+
+from storage import clock, ids
+from storage.database import Statement, Tx, first, insert_into, table
+from storage.errors import Missing
+from storage.schema import PersonRow, WorkspaceRow
+
+Consent = Literal["unset", "given", "withdrawn"]
+
+_person = table(PersonRow)
+_workspace = table(WorkspaceRow)
+
+_GET = Statement(select(_person).where(_person.c.id == bindparam("of_id")))
+_FIND = Statement(
+    select(_person).where(
+        _person.c.workspace_id == bindparam("of_workspace"), _person.c.key == bindparam("of_key")
+    )
+)
+_INSERT = insert_into(PersonRow, ignore=["workspace_id", "key"])
+_RENAME = Statement(
+    update(_person).where(_person.c.id == bindparam("of_id")).values(name=bindparam("new_name"))
+)
+_SET_CONSENT = Statement(
+    update(_person)
+    .where(_person.c.id == bindparam("of_id"))
+    .values(
+        consent=bindparam("new_consent"),
+        given_at=bindparam("new_given"),
+        withdrawn_at=bindparam("new_withdrawn"),
+        asked_at=bindparam("new_asked"),
+    )
+)
+_STANDING = Statement(
+    select(_person.c.consent, _person.c.given_at, _workspace.c.consent)
+    .join(_workspace, _workspace.c.id == _person.c.workspace_id)
+    .where(_person.c.id == bindparam("of_id"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in a workspace. ``key`` is the platform's id of them.
+
+    ``given_at`` is the moment from which a given consent covers what they say (not the moment they said yes);
+    ``asked_at`` is when they were asked, whatever they answered: nobody is asked twice.
+    """
+
+    id: str
+    workspace_id: str
+    key: str
+    name: str
+    consent: Consent
+    given_at: int | None
+    withdrawn_at: int | None
+    asked_at: int | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Somebody whose words are inside something that could be learnt, and when they said them."""
+
+    person_id: str
+    said_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much of somebody was deleted."""
+
+    exchanges: int
+    ratings: int
+    examples: int
+    preferences: int
+
+
+def ensure(tx: Tx, workspace_id: str, key: str, name: str) -> Person:
+    """The person with this key, created when new; a changed name is kept up."""
+    person = find(tx, workspace_id, key)
+    if person is None:
+        values = {"id": ids.new_id(), "workspace_id": workspace_id, "key": key, "name": name}
+        unset = {"consent": "unset", "given_at": None, "withdrawn_at": None, "asked_at": None}
+        tx.run(_INSERT, {**values, **unset, "created_at": clock.now()})
+        person = find(tx, workspace_id, key)
+        assert person is not None
+    if name and person.name != name:
+        tx.run(_RENAME, {"of_id": person.id, "new_name": name})
+        return get(tx, person.id)
+    return person
+
+
+def get(tx: Tx, person_id: str) -> Person:
+    """The person with this id. Raises ``Missing``."""
+    row = first(tx, _GET, {"of_id": person_id})
+    if row is None:
+        raise Missing("There is no such person.")
+    return Person(*row)
+
+
+def find(tx: Tx, workspace_id: str, key: str) -> Person | None:
+    """The person whom the platform knows by ``key``, if they were ever here."""
+    row = first(tx, _FIND, {"of_workspace": workspace_id, "of_key": key})
+    return Person(*row) if row else None
+
+
+def give_consent(tx: Tx, person_id: str, *, at: int, covers_from: int) -> None:
+    """Yes: what this person says from ``covers_from`` on may be learnt. Raises ``Missing``.
+
+    A second yes never covers less than the first one. A yes after a withdrawal never reaches behind that withdrawal:
+    what somebody took back stays taken back.
+    """
+    person = get(tx, person_id)
+    covers = covers_from
+    if person.consent == "given" and person.given_at is not None:
+        covers = min(covers, person.given_at)
+    if person.withdrawn_at is not None:
+        covers = max(covers, person.withdrawn_at)
+    _set(
+        tx, person, "given", given_at=covers, withdrawn_at=person.withdrawn_at, asked_at=person.asked_at or at
+    )
+
+
+def withdraw_consent(tx: Tx, person_id: str, *, at: int) -> None:
+    """No: nothing of this person is learnt any more, whenever it was said. Raises ``Missing``."""
+    person = get(tx, person_id)
+    _set(tx, person, "withdrawn", given_at=person.given_at, withdrawn_at=at, asked_at=person.asked_at or at)
+
+
+def mark_asked(tx: Tx, person_id: str, at: int) -> None:
+    """Remember that this person was asked for consent, so that it happens once. Raises ``Missing``."""
+    person = get(tx, person_id)
+    if person.asked_at is None:
+        _set(
+            tx,
+            person,
+            person.consent,
+            given_at=person.given_at,
+            withdrawn_at=person.withdrawn_at,
+            asked_at=at,
+        )
+
+
+def _set(
+    tx: Tx,
+    person: Person,
+    consent: Consent,
+    *,
+    given_at: int | None,
+    withdrawn_at: int | None,
+    asked_at: int | None,
+) -> None:
+    dates = {"new_given": given_at, "new_withdrawn": withdrawn_at, "new_asked": asked_at}
+    tx.run(_SET_CONSENT, {"of_id": person.id, "new_consent": consent, **dates})
+
+
+def may_learn(tx: Tx, authors: Sequence[Author]) -> bool:
+    """Whether words of all these people may be learnt from: the one gate, asked by everything that learns.
+
+    Opt-in: every author gave consent that covers when they said it. Opt-out: none of them withdrew; who did is not
+    learnt from at all, earlier words included. A person who is not there (any more) counts as No; nobody's words need
+    nobody's consent.
+    """
+    earliest: dict[str, int] = {}
+    for author in authors:
+        earliest[author.person_id] = min(author.said_at, earliest.get(author.person_id, author.said_at))
+    return all(_covered(tx, person_id, said_at) for person_id, said_at in earliest.items())
+
+
+def _covered(tx: Tx, person_id: str, said_at: int) -> bool:
+    row = first(tx, _STANDING, {"of_id": person_id})
+    if row is None:
+        return False
+    consent, given_at, policy = row
+    if policy == "opt-out":
+        return consent != "withdrawn"
+    return consent == "given" and given_at is not None and said_at >= given_at
+
+
+def forget(tx: Tx, person_id: str) -> Forgotten:
+    """Delete everything of this person in their workspace, and what rests on it. Raises ``Missing``.
+
+    Gone are: their exchanges with all ratings on those, their ratings and better answers elsewhere, every example and
+    preference that contains their words, conversations left empty, and the person. Qualities that their ratings held
+    up are recomputed. Audit entries keep what happened but not who did it.
+    """
+    from storage import forgetting  # it needs the nouns that need people
+
+    return forgetting.forget(tx, get(tx, person_id))
