@@ -45,9 +45,10 @@ class Who:
 class Place:
     """Where something is said.
 
-    ``avatar`` names the avatar that is wanted here; empty, it is the one the channel is bound to. ``workspace`` is the platform's id of the tenant; ``channel`` the room whose readers see it; ``conversation`` the key
+    ``workspace`` is the platform's id of the tenant; ``channel`` the room whose readers see it; ``conversation`` the key
     of one strand of talk (a thread, a reply chain, or the channel itself). What is said in a ``private`` place (a direct
-    message, a closed channel) serves only there until a reviewer widens it.
+    message, a closed channel) serves only there until a reviewer widens it. ``avatar`` names the avatar that is wanted
+    here; empty, it is the one the channel is bound to.
     """
 
     platform: str
@@ -56,6 +57,7 @@ class Place:
     conversation: str
     private: bool = False
     workspace_name: str = ""
+    avatar: str = ""
     avatar: str = ""
 
 
