@@ -1,0 +1,51 @@
+"""How much of it: message length, and how many may wait in one conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from adapters.platforms.base import UserError
+
+
+def check_text(text: str, longest: int) -> None:
+    """Raises ``UserError`` when there is nothing to answer, or too much."""
+    if not text.strip():
+        raise UserError("There is nothing in that message that I could answer.")
+    if len(text) > longest:
+        raise UserError(
+            f"That message is {len(text):,} characters long; I read up to {longest:,}. Send the part that matters."
+        )
+
+
+class Lanes:
+    """One conversation is answered in order, different ones side by side.
+
+    A lane exists only while somebody is in it.
+    """
+
+    def __init__(self, waiting: int) -> None:
+        self._waiting = waiting
+        self._lanes: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    def busy(self, key: str) -> bool:
+        """Whether a message of this conversation is being answered."""
+        return key in self._lanes
+
+    @asynccontextmanager
+    async def turn(self, key: str) -> AsyncGenerator[None]:
+        """Wait for one's turn and hold it. Raises ``UserError`` when too many wait already."""
+        lock, count = self._lanes.get(key, (asyncio.Lock(), 0))
+        if count > self._waiting:
+            raise UserError(
+                f"I am still answering here and {self._waiting} messages wait already; please send that again in a moment."
+            )
+        self._lanes[key] = (lock, count + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, count = self._lanes.pop(key)
+            if count > 1:
+                self._lanes[key] = (lock, count - 1)

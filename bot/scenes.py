@@ -1,0 +1,123 @@
+"""Who speaks with whom, and where: a place and a person of a platform become the records of storage."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from adapters.platforms.base import Place, UserError, Who
+from bot.guide import Guide, load_guide
+from storage import avatars, channels, conversations, people, releases, workspaces
+from storage.avatars import Avatar
+from storage.conversations import Conversation
+from storage.database import Database, Tx
+from storage.examples import NewExample, put_many
+from storage.people import Person
+from storage.releases import Release
+from storage.workspaces import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The records behind a place and a person. ``conversation`` is ``None`` before the first word."""
+
+    workspace: Workspace
+    person: Person
+    avatar: Avatar
+    release: Release
+    conversation: Conversation | None
+
+
+class Scenes:
+    """Finds scenes, and sets up what is missing: a workspace's first avatar, a person's row."""
+
+    def __init__(self, database: Database, policy: str) -> None:
+        self._database = database
+        self._policy = policy
+
+    async def find(self, place: Place, who: Who) -> Scene:
+        """The scene of this place. Raises ``UserError`` when an avatar was asked for that does not exist."""
+        scene = await self._database.read(lambda tx: _find(tx, place, who))
+        if scene is None:
+            await self._database.write(lambda tx: self._set_up(tx, place, who))
+            scene = await self._database.read(lambda tx: _find(tx, place, who))
+            assert scene is not None, "a scene that was just set up is there"
+        return scene
+
+    def _set_up(self, tx: Tx, place: Place, who: Who) -> None:
+        name = place.workspace_name or place.workspace
+        workspace = workspaces.ensure(tx, place.platform, place.workspace, name, self._policy)
+        people.ensure(tx, workspace.id, who.key, who.name)
+        if workspace.default_avatar_id is None:
+            avatar = _create_guide(tx, workspace, load_guide())
+            workspaces.set_default_avatar(tx, workspace.id, avatar.id)
+
+
+def _find(tx: Tx, place: Place, who: Who) -> Scene | None:
+    workspace = workspaces.find(tx, place.platform, place.workspace)
+    if workspace is None or workspace.default_avatar_id is None:
+        return None
+    person = people.find(tx, workspace.id, who.key)
+    if person is None:
+        return None
+    avatar = avatar_of(tx, workspace, place)
+    conversation = conversations.current(tx, workspace.id, place.conversation, avatar.id)
+    return Scene(workspace, person, avatar, releases.current(tx, avatar.id), conversation)
+
+
+def avatar_of(tx: Tx, workspace: Workspace, place: Place) -> Avatar:
+    """The avatar asked for by name, else the channel's own, else the workspace's first."""
+    if place.avatar:
+        return named(tx, workspace, place.avatar)
+    binding = channels.find(tx, workspace.id, place.channel)
+    avatar_id = binding.avatar_id if binding else workspace.default_avatar_id
+    assert avatar_id is not None, "a workspace that was set up has a default avatar"
+    return avatars.get(tx, avatar_id)
+
+
+def named(tx: Tx, workspace: Workspace, name: str) -> Avatar:
+    """The avatar of that name. Raises ``UserError`` that lists the ones there are."""
+    avatar = avatars.find(tx, workspace.id, name)
+    if avatar is None:
+        known = ", ".join(sorted(each.name for each in avatars.listed(tx, workspace.id)))
+        raise UserError(f"There is no avatar named {name!r}; there are: {known}.")
+    return avatar
+
+
+def _create_guide(tx: Tx, workspace: Workspace, guide: Guide) -> Avatar:
+    avatar = avatars.create(
+        tx,
+        workspace.id,
+        guide.name,
+        prompt=guide.prompt,
+        tagline=guide.tagline,
+        colour=guide.colour,
+        picture=guide.picture,
+        unknown=guide.unknown,
+        suggestions=guide.suggestions,
+    )
+    put_many(
+        tx,
+        [
+            NewExample(
+                workspace_id=workspace.id,
+                avatar_id=avatar.id,
+                user_text=wording,
+                assistant_text=example.answer,
+                authors=(),
+                pattern=example.pattern,
+                status="approved",
+                reviewed=True,
+                pinned=example.pinned and wording == example.question,
+                source="guide",
+                source_key=_key(wording),
+            )
+            for example in guide.examples
+            for wording in example.wordings
+        ],
+    )
+    return avatar
+
+
+def _key(wording: str) -> str:
+    return re.sub(r"\W+", "-", wording.casefold()).strip("-")
