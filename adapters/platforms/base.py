@@ -58,7 +58,6 @@ class Place:
     private: bool = False
     workspace_name: str = ""
     avatar: str = ""
-    avatar: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,111 @@
+"""How commands are written: their usage and help, and a command with its values as a person would type it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from adapters.platforms.base import Command, Param, Table
+
+Value: TypeAlias = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How commands and parameters are written where the person types."""
+
+    before: str = "/"
+    named: str = "{}:"
+
+    def command(self, name: str) -> str:
+        """The command as it is typed."""
+        return f"`{self.before}{name}`"
+
+    def param(self, name: str) -> str:
+        """The parameter as it is typed."""
+        return f"`{self.named.format(name)}`"
+
+
+CHAT = Style()
+SHELL = Style(before="understudy ", named="--{}")
+
+
+def limits(param: Param) -> str:
+    """The limits of a number, in words."""
+    low, high = param.minimum, param.maximum
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}"
+    if low is not None:
+        return f" of at least {low:g}"
+    return f" of at most {high:g}" if high is not None else ""
+
+
+def format_line(command: Command, values: Mapping[str, Value]) -> str:
+    """The command in the chat's grammar, such that ``parse`` gives the same values."""
+    parts = [f"/{command.name}"]
+    for param in command.params:
+        value = values.get(param.name)
+        if value is not None:
+            parts.append(f"{param.name}:{quote(_written(value))}")
+    return " ".join(parts)
+
+
+def format_argv(command: Command, values: Mapping[str, Value]) -> list[str]:
+    """The command as the shell's words, such that ``parse`` gives the same values."""
+    words = command.name.split(" ")
+    for param in command.params:
+        value = values.get(param.name)
+        if value is not None:
+            words.append(f"--{param.name}={_written(value)}")
+    return words
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def quote(text: str) -> str:
+    """``text`` as one word of the chat's grammar."""
+    if text and not any(mark.isspace() or mark in "\"'\\“”„" for mark in text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def usage(command: Command, style: Style = CHAT) -> str:
+    """One line: the command and its parameters, the optional ones in brackets."""
+    parts = [f"{style.before}{command.name}"]
+    for param in command.params:
+        if param.kind == "flag":
+            shown = style.named.format(param.name) + ("yes" if style is CHAT else "")
+        elif style is CHAT:
+            shown = f"{param.name}:…"
+        else:
+            shown = f"--{param.name} {param.name.upper()}"
+        parts.append(shown if param.required else f"[{shown}]")
+    return " ".join(parts)
+
+
+def command_help(command: Command, style: Style = CHAT) -> str:
+    """What a command does and takes, as Markdown."""
+    lines = [f"`{usage(command, style)}`", "", command.help]
+    if command.params:
+        lines.append("")
+    for param in command.params:
+        facts = [param.help.rstrip(".")]
+        if param.choices:
+            facts.append("one of " + ", ".join(param.choices))
+        if limits := limits(param):
+            facts.append("a number" + limits)
+        if param.default not in (None, "", False):
+            facts.append(f"{_written(param.default)} unless given")
+        lines.append(f"- {style.param(param.name)} {'; '.join(facts)}")
+    return "\n".join(lines)
+
+
+def help_table(commands: Sequence[Command], style: Style = CHAT) -> Table:
+    """Every command with its help."""
+    rows = tuple((f"{style.before}{command.name}", command.help) for command in commands)
+    return Table(("Command", "What it does"), rows)
