@@ -280,6 +280,7 @@ class Call:
 
     ``values`` holds one value of the declared type for each parameter that was given or has a default. ``local`` is True
     on the operator's own machine, where paths of files mean something. ``confirmed`` answers confirmations beforehand.
+    ``reply`` is where a command that makes the avatar speak (regenerate) shows it; the host puts it there.
     """
 
     command: str
@@ -290,6 +291,7 @@ class Call:
     at: int
     local: bool = False
     confirmed: bool = False
+    reply: Reply | None = None
 
     def text(self, name: str) -> str:
         """The value of a text or choice parameter, empty when it was not given."""
