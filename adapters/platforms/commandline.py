@@ -139,10 +139,11 @@ class _Line:
         name, colon, value = raw.partition(":")
         if not colon or not name.isidentifier():
             return "", None
-        if _param(command, name) is None:
+        param = _param(command, name)
+        if param is None:
             near = nearest(name, [param.name for param in command.params])
             # "promt:Hello" is a slip; "note: ..." inside a free text is not.
-            if near and not any(param.rest for param in command.params):
+            if near and not any(known.rest for known in command.params):
                 raise UserError(_unknown_param(command, name, CHAT))
             return "", None
         self._at = word.start + len(name) + 1
@@ -151,7 +152,7 @@ class _Line:
             ahead = read_word(self._text, self._at)
             if ahead is None or self._is_name(ahead, command):
                 raise UserError(f"{CHAT.param(name)} is without a value.")
-        return name, None
+        return name, self.value(name) if param.kind == "flag" else None
 
     def _is_name(self, word: Word, command: Command) -> bool:
         raw = self._text[word.start : word.end]
@@ -200,7 +201,7 @@ def _dashed(text: str) -> str:
     for dashes in ("--", "—", "–"):
         if text.startswith(dashes):
             body = text[len(dashes) :]
-            return body if body[:1].isalpha() else ""
+            return body if body[:1].isalpha() or body[:1] == "_" else ""
     return ""
 
 
@@ -270,25 +271,12 @@ def _extra(command: Command, word: Word, given: Values, style: Style) -> None:
 
 def _named_value(param: Param, value: str | None, source: _Source, style: Style) -> Value:
     if param.kind == "flag" and value is None:
-        return _flag_value(param, source, style)
+        return True
     if value is None:
         value = source.rest() if param.rest else source.value(param.name)
     if value is None:
         raise UserError(f"{style.param(param.name)} is without a value.")
     return convert(param, value, style)
-
-
-def _flag_value(param: Param, source: _Source, style: Style) -> Value:
-    """A flag is on by being there; in the chat ``name:no`` is possible, so the word behind it may be its value."""
-    if style is SHELL:
-        return True
-    word = source.word()
-    if word is None:
-        return True
-    if word.text.lower() in _YES | _NO:
-        return word.text.lower() in _YES
-    source.back()
-    return True
 
 
 # -- values -------------------------------------------------------------------------------------------------------------

@@ -97,8 +97,8 @@ def command_help(command: Command, style: Style = CHAT) -> str:
         facts = [param.help.rstrip(".")]
         if param.choices:
             facts.append("one of " + ", ".join(param.choices))
-        if limits := limits(param):
-            facts.append("a number" + limits)
+        if within := limits(param):
+            facts.append("a number" + within)
         if param.default not in (None, "", False):
             facts.append(f"{_written(param.default)} unless given")
         lines.append(f"- {style.param(param.name)} {'; '.join(facts)}")
