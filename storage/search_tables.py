@@ -4,6 +4,15 @@ The *scope* of an example is (avatar, audience): who can be shown it. Terms, pos
 scope, so a search reads the scopes that its asker may see and nothing else, however much others hold.
 """
 
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import text
+
+from storage.database import Statement, table
+from storage.schema import ExampleRow
+
 
 def create_tables(postgres: bool) -> list[str]:
     """The statements that create the search tables, in order.
@@ -14,18 +23,130 @@ def create_tables(postgres: bool) -> list[str]:
     number = "bigint" if postgres else "INTEGER"
     blob = "bytea" if postgres else "BLOB"
     clustered = "" if postgres else " WITHOUT ROWID"
-    return [
-        # What BM25 wants to know of a collection: how many documents, and how many words they have together.
-        f"CREATE TABLE search_scope (id {identity}, avatar_id text NOT NULL, audience text NOT NULL,"
-        f" documents {number} NOT NULL, length {number} NOT NULL, UNIQUE (avatar_id, audience))",
-        # In how many documents of its scope a term occurs.
-        f"CREATE TABLE search_term (id {identity}, scope_id {number} NOT NULL, term text NOT NULL,"
-        f" documents {number} NOT NULL, UNIQUE (scope_id, term))",
-        # The shortest documents come first: where a term is too frequent to be read to the end, that is the order
-        # of its score, because in chat a term hardly ever occurs twice in one message.
-        f"CREATE TABLE search_posting (term_id {number} NOT NULL, length {number} NOT NULL, number {number} NOT NULL,"
-        f" count {number} NOT NULL, PRIMARY KEY (term_id, length, number)){clustered}",
-        # Each indexed example by its number, with the ids of all its terms (a term that occurs twice is there twice).
-        f"CREATE TABLE search_document (number {number} PRIMARY KEY, scope_id {number} NOT NULL,"
-        f" length {number} NOT NULL, terms {blob} NOT NULL)",
-    ]
+    # What BM25 wants to know of a collection: how many documents, and how many words they have together.
+    scope = f"""
+        CREATE TABLE search_scope (
+            id {identity}, avatar_id text NOT NULL, audience text NOT NULL,
+            documents {number} NOT NULL, length {number} NOT NULL, UNIQUE (avatar_id, audience)
+        )"""
+    # In how many documents of its scope a term occurs.
+    term = f"""
+        CREATE TABLE search_term (
+            id {identity}, scope_id {number} NOT NULL, term text NOT NULL,
+            documents {number} NOT NULL, UNIQUE (scope_id, term)
+        )"""
+    # The shortest documents come first: where a term is too frequent to be read to the end, that is the order of its
+    # score, because in chat a term hardly ever occurs twice in one message.
+    posting = f"""
+        CREATE TABLE search_posting (
+            term_id {number} NOT NULL, length {number} NOT NULL, number {number} NOT NULL,
+            count {number} NOT NULL, PRIMARY KEY (term_id, length, number)
+        ){clustered}"""
+    # Each indexed example by its number, with the ids of all its terms (one that occurs twice is there twice).
+    document = f"""
+        CREATE TABLE search_document (
+            number {number} PRIMARY KEY, scope_id {number} NOT NULL,
+            length {number} NOT NULL, terms {blob} NOT NULL
+        )"""
+    return [scope, term, posting, document]
+
+
+_INTS = r"SELECT CAST(item AS bigint) AS value FROM json_array_elements_text(CAST(:\1 AS json)) AS item"
+
+
+def _statement(sql: str, postgres: str | None = None) -> Statement:
+    """``INTS(name)`` unfolds a JSON list of whole numbers: each database does so in its own way."""
+    lite = re.sub(r"INTS\((\w+)\)", r"json_each(:\1)", sql)
+    post = re.sub(r"INTS\((\w+)\)", rf"({_INTS})", postgres or sql)
+    return Statement(text(lite), text(post))
+
+
+# Indexing
+
+INDEXED = _statement(
+    "SELECT number FROM search_document WHERE number IN (SELECT value FROM INTS(numbers) AS n)"
+)
+AUDIENCES = _statement(
+    "SELECT number, audience FROM example WHERE number IN (SELECT value FROM INTS(numbers) AS n)"
+)
+ADD_SCOPE = _statement("""
+    INSERT INTO search_scope (avatar_id, audience, documents, length)
+    VALUES (:avatar, :audience, :documents, :length)
+    ON CONFLICT (avatar_id, audience) DO UPDATE
+    SET documents = search_scope.documents + excluded.documents, length = search_scope.length + excluded.length
+    RETURNING id""")
+ADD_TERMS = _statement(
+    """
+    INSERT INTO search_term (scope_id, term, documents)
+    SELECT :scope, key, value FROM json_each(:terms) WHERE true
+    ON CONFLICT (scope_id, term) DO UPDATE SET documents = search_term.documents + excluded.documents
+    RETURNING id, term""",
+    """
+    INSERT INTO search_term (scope_id, term, documents)
+    SELECT CAST(:scope AS bigint), key, CAST(value AS bigint) FROM json_each_text(CAST(:terms AS json)) ORDER BY key
+    ON CONFLICT (scope_id, term) DO UPDATE SET documents = search_term.documents + excluded.documents
+    RETURNING id, term""",
+)
+ADD_POSTING = _statement(
+    "INSERT INTO search_posting (term_id, length, number, count) VALUES (:term, :length, :number, :count)"
+)
+ADD_DOCUMENT = _statement(
+    "INSERT INTO search_document (number, scope_id, length, terms) VALUES (:number, :scope, :length, :terms)"
+)
+REMOVE_DOCUMENT = _statement(
+    "DELETE FROM search_document WHERE number = :number RETURNING scope_id, length, terms"
+)
+REMOVE_POSTINGS = _statement("""
+    DELETE FROM search_posting
+    WHERE term_id IN (SELECT value FROM INTS(terms) AS t) AND length = :length AND number = :number""")
+REDUCE_SCOPE = _statement(
+    "UPDATE search_scope SET documents = documents - 1, length = length - :length WHERE id = :scope"
+)
+REDUCE_TERMS = _statement(
+    "UPDATE search_term SET documents = documents - 1 WHERE id IN (SELECT value FROM INTS(terms) AS t)"
+)
+REMOVE_TERMS = _statement(
+    "DELETE FROM search_term WHERE id IN (SELECT value FROM INTS(terms) AS t) AND documents <= 0"
+)
+REMOVE_SCOPE = _statement("DELETE FROM search_scope WHERE id = :scope AND documents <= 0")
+
+# Searching. A CROSS JOIN tells SQLite the order of its loops: from the list to the table, never the other way.
+
+SCOPES = _statement(
+    "SELECT id, documents, length FROM search_scope WHERE avatar_id = :avatar AND audience IN ('', :channel)"
+)
+TERMS = _statement(
+    """
+    SELECT t.term, t.id, t.documents
+    FROM json_each(:scopes) AS s CROSS JOIN json_each(:terms) AS w CROSS JOIN search_term AS t
+    WHERE t.scope_id = s.value AND t.term = w.value""",
+    """
+    SELECT t.term, t.id, t.documents
+    FROM INTS(scopes) AS s CROSS JOIN json_array_elements_text(CAST(:terms AS json)) AS w(value)
+    JOIN search_term AS t ON t.scope_id = s.value AND t.term = w.value""",
+)
+# In the order of the list, and within a term in that of the primary key, as far as the budget goes.
+POSTINGS = _statement(
+    """
+    SELECT p.term_id, p.length, p.number, p.count
+    FROM json_each(:terms) AS w CROSS JOIN search_posting AS p
+    WHERE p.term_id = w.value
+    LIMIT :budget""",
+    """
+    SELECT p.term_id, p.length, p.number, p.count
+    FROM json_array_elements_text(CAST(:terms AS json)) WITH ORDINALITY AS w(value, rank)
+    CROSS JOIN LATERAL (
+        SELECT * FROM search_posting WHERE term_id = CAST(w.value AS bigint)
+        ORDER BY length, number LIMIT CAST(:budget AS bigint)
+    ) AS p
+    ORDER BY w.rank, p.length, p.number LIMIT CAST(:budget AS bigint)""",
+)
+DOCUMENTS = _statement(
+    "SELECT number, length, terms FROM search_document WHERE number IN (SELECT value FROM INTS(numbers) AS n)"
+)
+EXAMPLES = _statement(
+    f"""
+    SELECT {", ".join(column.name for column in table(ExampleRow).columns)} FROM example
+    WHERE number IN (SELECT value FROM INTS(numbers) AS n)
+    AND avatar_id = :avatar AND audience IN ('', :channel) AND status = 'approved'"""
+)
