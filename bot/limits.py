@@ -33,14 +33,19 @@ class Lanes:
         """Whether a message of this conversation is being answered."""
         return key in self._lanes
 
-    @asynccontextmanager
-    async def turn(self, key: str) -> AsyncGenerator[None]:
-        """Wait for one's turn and hold it. Raises ``UserError`` when too many wait already."""
-        lock, count = self._lanes.get(key, (asyncio.Lock(), 0))
+    def check(self, key: str) -> None:
+        """Raises ``UserError`` when as many wait already as may."""
+        _, count = self._lanes.get(key, (None, 0))
         if count > self._waiting:
             raise UserError(
-                f"I am still answering here and {self._waiting} messages wait already; please send that again in a moment."
+                f"I am still answering here and {self._waiting} messages wait already; "
+                "please send that again in a moment."
             )
+
+    @asynccontextmanager
+    async def turn(self, key: str) -> AsyncGenerator[None]:
+        """Wait for one's turn and hold it."""
+        lock, count = self._lanes.get(key, (asyncio.Lock(), 0))
         self._lanes[key] = (lock, count + 1)
         try:
             async with lock:

@@ -23,7 +23,9 @@ class Models:
         """The vendor and the name it knows the model by. Raises ``NotConfigured``."""
         vendor, colon, name = model.partition(":")
         if not colon or not name:
-            raise NotConfigured(f"A model is named vendor:name, such as embedded:base, not {model!r}.", vendor=vendor)
+            raise NotConfigured(
+                f"A model is named vendor:name, such as embedded:base, not {model!r}.", vendor=vendor
+            )
         if vendor not in self._factories:
             raise NotConfigured(
                 f"No vendor named {vendor!r} is set up; there are: {', '.join(self.vendors)}.", vendor=vendor

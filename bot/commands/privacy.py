@@ -1,0 +1,154 @@
+"""Privacy: what is kept of the caller, whether it may be learnt from, and having it deleted."""
+
+from __future__ import annotations
+
+from adapters.platforms.base import Answer, Call, Command, Field
+from bot.commands.prompts import day
+from bot.services import Services
+from storage import audit, clock, people
+from storage.people import Forgotten
+from storage.database import Tx
+
+
+def commands(services: Services) -> tuple[Command, ...]:
+    """The commands of this group."""
+
+    async def show(call: Call) -> Answer:
+        return await _show(services, call)
+
+    async def consent(call: Call) -> Answer:
+        return await _consent(services, call)
+
+    async def decline(call: Call) -> Answer:
+        return await _decline(services, call)
+
+    async def withdraw(call: Call) -> Answer:
+        return await _withdraw(services, call)
+
+    async def delete(call: Call) -> Answer:
+        return await _delete(services, call)
+
+    return (
+        Command("privacy show", "what is kept of you, and what you agreed to", show),
+        Command("privacy consent", "agree that the avatars here may learn from what you write", consent),
+        Command("privacy decline", "say no to that question, for now", decline),
+        Command(
+            "privacy withdraw",
+            "take your agreement back; what was learnt from you is not used any more",
+            withdraw,
+        ),
+        Command(
+            "privacy delete",
+            "delete everything of yours in this workspace",
+            delete,
+            confirm="Everything you said, rated and taught here is deleted for good. Do it?",
+        ),
+    )
+
+
+async def _show(services: Services, call: Call) -> Answer:
+    scene = await services.scene(call)
+    person = scene.person
+    held = await services.database.read(lambda tx: people.held(tx, person.id))
+    policy = {
+        "opt-in": "nothing you write is learnt from before you say yes",
+        "opt-out": "what you write may be learnt from until you say no",
+    }[scene.workspace.consent]
+    state = {
+        "unset": "you were not asked yet" if person.asked_at is None else "you said no, or not now",
+        "given": f"you agreed, for what you write since {day(person.given_at or 0)} UTC",
+        "withdrawn": f"you took your agreement back on {day(person.withdrawn_at or 0)} UTC",
+    }[person.consent]
+    where = "on this machine" if call.place.platform == "terminal" else "in the operator's database"
+    fields = (
+        Field("Kept", f"{held.exchanges:,} exchanges, {held.ratings:,} ratings, {where}"),
+        Field("Learnt", f"{held.examples:,} examples and {held.preferences:,} preferences with your words"),
+        Field("Your choice", state),
+        Field("The rule here", policy),
+        Field("Change it", "`/privacy consent`, `/privacy withdraw`, `/privacy delete`"),
+    )
+    text = (
+        "What you say and what is answered is kept so that the conversation can go on, with your ratings. "
+        "With your agreement, well rated exchanges and better answers of yours become examples that avatars here "
+        "imitate, and may be used to train their models."
+    )
+    data = {
+        "consent": person.consent,
+        "policy": scene.workspace.consent,
+        "exchanges": held.exchanges,
+        "ratings": held.ratings,
+        "examples": held.examples,
+        "preferences": held.preferences,
+    }
+    return Answer(text, fields=fields, data=data)
+
+
+async def _consent(services: Services, call: Call) -> Answer:
+    scene = await services.scene(call)
+    if scene.person.consent == "given":
+        return Answer("You agreed already; `/privacy withdraw` takes it back.", data={"consent": "given"})
+    covers_from = await _covered_from(services, call)
+
+    def give(tx: Tx) -> None:
+        people.give_consent(tx, scene.person.id, at=clock.now(), covers_from=covers_from)
+        audit.write(tx, scene.workspace.id, "privacy consent", person_id=scene.person.id)
+
+    await services.database.write(give)
+    person = await services.database.read(lambda tx: people.get(tx, scene.person.id))
+    await services.feedback.relearn(person, covers_from)
+    return Answer(
+        "Thank you: I may learn from what you write from here on. `/privacy withdraw` takes it back.",
+        data={"consent": "given"},
+    )
+
+
+async def _covered_from(services: Services, call: Call) -> int:
+    """Yes covers the exchange that raised the question: the last one of this conversation, if there is one."""
+    scene = await services.scene(call)
+    exchange = await services.conversations.latest(scene)
+    return exchange.created_at if exchange and exchange.person_id == scene.person.id else clock.now()
+
+
+async def _decline(services: Services, call: Call) -> Answer:
+    scene = await services.scene(call)
+    await services.database.write(lambda tx: people.mark_asked(tx, scene.person.id, clock.now()))
+    return Answer(
+        "Fine: your ratings count, and nothing you write is learnt from. `/privacy consent` changes that.",
+        data={"consent": scene.person.consent},
+    )
+
+
+async def _withdraw(services: Services, call: Call) -> Answer:
+    scene = await services.scene(call)
+
+    def withdraw(tx: Tx) -> None:
+        people.withdraw_consent(tx, scene.person.id, at=clock.now())
+        audit.write(tx, scene.workspace.id, "privacy withdraw", person_id=scene.person.id)
+
+    await services.database.write(withdraw)
+    person = await services.database.read(lambda tx: people.get(tx, scene.person.id))
+    await services.feedback.unlearn(person)
+    return Answer(
+        "Your agreement is taken back: nothing of yours is learnt from, and what was learnt is not used any more.",
+        data={"consent": "withdrawn"},
+    )
+
+
+async def _delete(services: Services, call: Call) -> Answer:
+    scene = await services.scene(call)
+
+    def delete(tx: Tx) -> Forgotten:
+        audit.write(tx, scene.workspace.id, "privacy delete", person_id=scene.person.id)
+        return people.forget(tx, scene.person.id)
+
+    gone = await services.database.write(delete)
+    return Answer(
+        f"Deleted: {gone.exchanges:,} exchanges, {gone.ratings:,} ratings, {gone.examples:,} examples and "
+        f"{gone.preferences:,} preferences. I do not know you any more.",
+        data={
+            "exchanges": gone.exchanges,
+            "ratings": gone.ratings,
+            "examples": gone.examples,
+            "preferences": gone.preferences,
+        },
+    )

@@ -1,0 +1,372 @@
+"""One message in, one reply out.
+
+A message is accepted when its pending exchange is durable, and answered once however often it arrives. The context is
+read while that row commits; the commit is awaited before the request leaves, and the completion's before the reply is
+shown complete: a crash at any line loses nothing that somebody saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from adapters.platforms.base import End, Message, Place, Reply, Spoken, UserError, Who
+from adapters.vendors.base import ChatModel, Event, Finished, Usage, VendorError
+from bot import context
+from bot.context import Context, Rules, Shown
+from bot.errors import for_person
+from bot.limits import Lanes, check_text
+from bot.models import Models
+from bot.scenes import Scene, Scenes
+from storage import clock, conversations, exchanges
+from storage.database import Database, Tx
+from storage.exchanges import Completion, Exchange, Pending
+from storage.ids import new_id
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How replies are made: see ``[models]`` and ``[limits]`` in config.toml."""
+
+    default_model: str
+    temperature: float | None
+    max_output_tokens: int
+    message_characters: int
+    waiting_messages: int
+    reply_seconds: float
+
+
+@dataclass(slots=True)
+class _Speaking:
+    """A reply that is being given: the task to cancel, and whether somebody asked for that."""
+
+    task: asyncio.Task[None] | None = None
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What has come of a reply so far."""
+
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+    end: Finished | None = None
+    first_token_ms: int | None = None
+    failure: Exception | None = None
+    note: str = ""
+
+
+class Conversations:
+    """The reply pipeline."""
+
+    def __init__(
+        self, database: Database, scenes: Scenes, models: Models, rules: Rules, manner: Manner, holder: str
+    ) -> None:
+        self._database = database
+        self._scenes = scenes
+        self._models = models
+        self._rules = rules
+        self._manner = manner
+        self._holder = holder
+        self._lanes = Lanes(manner.waiting_messages)
+        self._speaking: dict[str, _Speaking] = {}
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def speak(self, message: Message, reply: Reply) -> Spoken:
+        """Answer a message. Raises ``UserError`` for what the person can mend, before anything is kept."""
+        check_text(message.text, self._manner.message_characters)
+        scene = await self._scenes.find(message.place, message.who)
+        return await self._answer(scene, message.place, message.text, message.key, reply)
+
+    async def regenerate(
+        self, place: Place, who: Who, reply: Reply, exchange: Exchange | None = None
+    ) -> Spoken:
+        """Answer the last question (or that of ``exchange``) again, as a sibling exchange. Raises ``UserError``."""
+        scene = await self._scenes.find(place, who)
+        original = exchange or await self.latest(scene)
+        if original is None:
+            raise UserError("There is no reply here yet that I could give again.")
+        root = original.sibling_of or original.id
+        siblings = await self._database.read(lambda tx: exchanges.siblings(tx, original))
+        key = f"{root}~{len(siblings) + 1}"
+        return await self._answer(scene, place, original.user_text, key, reply, sibling_of=root)
+
+    async def latest(self, scene: Scene) -> Exchange | None:
+        """The last exchange of the scene's conversation that has a reply."""
+        conversation = scene.conversation
+        if conversation is None:
+            return None
+        return await self._database.read(lambda tx: exchanges.latest(tx, conversation.id))
+
+    def stop(self, place: Place) -> bool:
+        """End the reply being given in this conversation; what there is of it stays."""
+        speaking = self._speaking.get(_lane(place))
+        if speaking is None or speaking.task is None or speaking.stopped:
+            return False
+        speaking.stopped = True
+        speaking.task.cancel()
+        return True
+
+    async def drain(self, seconds: float) -> None:
+        """Let the replies in flight finish; those that have not after ``seconds`` are cut and marked."""
+        running = list(self._running)
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _answer(
+        self, scene: Scene, place: Place, text: str, key: str, reply: Reply, *, sibling_of: str | None = None
+    ) -> Spoken:
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+        try:
+            pending = self._pending(scene, place, text, key, sibling_of)
+            with structlog.contextvars.bound_contextvars(reference=pending.reference):
+                return await self._accept(scene, place, pending, reply)
+        finally:
+            if task is not None:
+                self._running.discard(task)
+
+    def _pending(self, scene: Scene, place: Place, text: str, key: str, sibling_of: str | None) -> Pending:
+        exchange_id = new_id()
+        return Pending(
+            id=exchange_id,
+            workspace_id=scene.workspace.id,
+            conversation_id=scene.conversation.id if scene.conversation else "",
+            avatar_id=scene.avatar.id,
+            person_id=scene.person.id,
+            message_key=key,
+            user_text=text,
+            holder=self._holder,
+            reference=exchange_id[-8:],
+            created_at=clock.now(),
+            sibling_of=sibling_of,
+        )
+
+    async def _accept(self, scene: Scene, place: Place, pending: Pending, reply: Reply) -> Spoken:
+        lane = _lane(place)
+        self._lanes.check(lane)
+        accepted = asyncio.create_task(self._database.write(lambda tx: _begin(tx, scene, place, pending)))
+        if scene.conversation is None or self._lanes.busy(lane):
+            # The history is not yet what it will be: there is nothing to read in the meantime.
+            conversation_id = await accepted
+            if conversation_id is None:
+                return await self._repeated(scene, pending)
+        async with self._lanes.turn(lane):
+            reading = asyncio.create_task(self._read(scene, place, pending, accepted))
+            conversation_id = await accepted
+            if conversation_id is None:
+                reading.cancel()
+                return await self._repeated(scene, pending)
+            try:
+                return await self._reply(scene, lane, pending, await reading, reply)
+            except asyncio.CancelledError:
+                await self._interrupt(pending)
+                raise
+
+    async def _read(
+        self, scene: Scene, place: Place, pending: Pending, accepted: asyncio.Task[str | None]
+    ) -> Shown:
+        conversation_id = scene.conversation.id if scene.conversation else await accepted
+        return await self._database.read(
+            lambda tx: context.read(
+                tx,
+                scene.avatar,
+                scene.release,
+                place.channel,
+                conversation_id or "",
+                pending.user_text,
+                self._rules,
+                without=pending.sibling_of,
+            )
+        )
+
+    async def _repeated(self, scene: Scene, pending: Pending) -> Spoken:
+        before = await self._database.read(
+            lambda tx: exchanges.by_message(tx, scene.workspace.id, pending.message_key)
+        )
+        log.info("message repeated", message=pending.message_key)
+        return Spoken("repeated", exchange_id=before.id if before else "", avatar=scene.avatar.name)
+
+    async def _reply(self, scene: Scene, lane: str, pending: Pending, shown: Shown, reply: Reply) -> Spoken:
+        name = scene.release.model or scene.avatar.base_model or self._manner.default_model
+        draft, began = _Draft(), time.monotonic()
+        speaking = self._speaking[lane] = _Speaking()
+        built: Context | None = None
+        status = "complete"
+        try:
+            vendor, model = self._models.find(name)
+            built = self._fit(scene, vendor, model, shown, pending.user_text)
+            speaking.task = asyncio.create_task(self._stream(vendor, built, draft, began, reply))
+            async with asyncio.timeout(self._manner.reply_seconds):
+                await speaking.task
+        except asyncio.CancelledError:
+            if not speaking.stopped:
+                raise
+            status, draft.note = "cancelled", "stopped"
+        except TimeoutError as error:
+            draft.note = f"cut off after {self._manner.reply_seconds:g} seconds"
+            draft.failure = error
+            status = "complete" if draft.text else "failed"
+        except VendorError as error:
+            status, draft.failure = "failed", error
+            log.warning("vendor failed", vendor=error.vendor, error=str(error), kind=type(error).__name__)
+        except Exception as error:
+            status, draft.failure = "failed", error
+            log.exception("reply failed")
+        finally:
+            del self._speaking[lane]
+        return await self._complete(scene, pending, shown, built, draft, status, name, began, reply)
+
+    def _fit(self, scene: Scene, vendor: ChatModel, model: str, shown: Shown, text: str) -> Context:
+        budget = min(self._rules.token_budget, vendor.context_tokens(model) - self._manner.max_output_tokens)
+        return context.fit(
+            shown,
+            model=model,
+            text=text,
+            unknown=scene.avatar.unknown,
+            budget=budget,
+            count=lambda piece: vendor.count_tokens(model, piece),
+            temperature=self._manner.temperature,
+            max_output_tokens=self._manner.max_output_tokens,
+        )
+
+    async def _stream(
+        self, vendor: ChatModel, built: Context, draft: _Draft, began: float, reply: Reply
+    ) -> None:
+        stream: AsyncGenerator[Event] = vendor.stream(built.request)
+        async with aclosing(stream):
+            async for event in stream:
+                if isinstance(event, Finished):
+                    draft.end, draft.usage = event, event.usage
+                else:
+                    if draft.first_token_ms is None:
+                        draft.first_token_ms = _since(began)
+                    draft.text += event.text
+                    await reply.grow(draft.text)
+        if not draft.text.strip():
+            raise VendorEmpty(vendor.vendor)
+        if draft.end and draft.end.reason == "length":
+            draft.note = "cut at the length limit"
+
+    async def _complete(
+        self,
+        scene: Scene,
+        pending: Pending,
+        shown: Shown,
+        built: Context | None,
+        draft: _Draft,
+        status: str,
+        name: str,
+        began: float,
+        reply: Reply,
+    ) -> Spoken:
+        end = draft.end or Finished()
+        vendor, _, _ = name.partition(":")
+        completion = Completion(
+            id=pending.id,
+            status=status,
+            reply_text=draft.text,
+            vendor=vendor,
+            model=name,
+            prompt_version_id=scene.release.prompt_version_id,
+            release_id=scene.release.id,
+            example_ids=built.example_ids if built else (),
+            answered_from=end.example_ids,
+            tokens_in=draft.usage.tokens_in,
+            tokens_out=draft.usage.tokens_out,
+            cost=draft.usage.cost,
+            first_token_ms=draft.first_token_ms,
+            latency_ms=_since(began),
+            error=_error(draft),
+            known=end.known,
+            completed_at=clock.now(),
+        )
+        await self._database.write(lambda tx: exchanges.complete(tx, completion))
+        log.info("reply given", status=status, model=name, latency_ms=completion.latency_ms, known=end.known)
+        sentence = ""
+        if status == "failed":
+            sentence = for_person(draft.failure or TimeoutError(), name)
+            await reply.fail(sentence, pending.reference)
+        else:
+            reply_key = await reply.finish(End(pending.id, draft.text, end.known, draft.note))
+            if reply_key and reply_key != pending.id:
+                await self._database.write(lambda tx: exchanges.set_reply_key(tx, pending.id, reply_key))
+        return _spoken(scene, shown, completion, sentence, pending.reference)
+
+    async def _interrupt(self, pending: Pending) -> None:
+        """Shutting down: the row says so, as far as there is still time to write it."""
+        reason = "interrupted: Understudy was stopped"
+        await asyncio.shield(
+            self._database.write(lambda tx: exchanges.interrupt(tx, pending.id, reason, clock.now()))
+        )
+
+
+class VendorEmpty(VendorError):
+    """A model ended its reply without a word."""
+
+    def __init__(self, vendor: str) -> None:
+        super().__init__("the model ended its reply without a word", vendor=vendor)
+
+
+def _lane(place: Place) -> str:
+    return f"{place.platform}\0{place.workspace}\0{place.conversation}\0{place.avatar}"
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+def _begin(tx: Tx, scene: Scene, place: Place, pending: Pending) -> str | None:
+    """Write the pending row, opening the conversation first where there is none. ``None``: it was there already."""
+    conversation_id = pending.conversation_id
+    if not conversation_id:
+        workspace, avatar = scene.workspace.id, scene.avatar.id
+        # Another first message may have opened it since the scene was read.
+        open_one = conversations.current(tx, workspace, place.conversation, avatar) or conversations.start(
+            tx, workspace, place.conversation, avatar, place.channel, place.private
+        )
+        conversation_id = open_one.id
+        pending = replace(pending, conversation_id=conversation_id)
+    return conversation_id if exchanges.begin(tx, pending) else None
+
+
+def _error(draft: _Draft) -> str:
+    """What the row keeps of a failure, for admins."""
+    if draft.failure is None:
+        return ""
+    if isinstance(draft.failure, TimeoutError):
+        return draft.note
+    if isinstance(draft.failure, VendorError):
+        return str(draft.failure)
+    return f"{type(draft.failure).__name__}: {draft.failure}"
+
+
+def _spoken(scene: Scene, shown: Shown, done: Completion, sentence: str, reference: str) -> Spoken:
+    return Spoken(
+        status=done.status,
+        exchange_id=done.id,
+        text=sentence or done.reply_text,
+        avatar=scene.avatar.name,
+        model=done.model,
+        known=done.known,
+        example_ids=done.answered_from or done.example_ids,
+        prompt_version=shown.prompt_number,
+        tokens_in=done.tokens_in,
+        tokens_out=done.tokens_out,
+        cost=done.cost,
+        latency_ms=done.latency_ms or 0,
+        error=done.error,
+        reference=reference,
+    )

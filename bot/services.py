@@ -1,0 +1,52 @@
+"""What commands work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapters.platforms.base import Call, UserError
+from bot.conversation import Conversations
+from bot.feedback import Feedback
+from bot.models import Models
+from bot.scenes import Scene, Scenes
+from bot.settings import Configuration
+from storage import exchanges
+from storage.database import Database
+from storage.exchanges import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of the application that a command may ask for something."""
+
+    configuration: Configuration
+    database: Database
+    scenes: Scenes
+    models: Models
+    conversations: Conversations
+    feedback: Feedback
+
+    async def scene(self, call: Call) -> Scene:
+        """Who gives this command, to which avatar."""
+        return await self.scenes.find(call.place, call.who)
+
+    async def latest(self, call: Call) -> tuple[Scene, Exchange]:
+        """The last exchange of this conversation. Raises ``UserError`` when there is none."""
+        scene = await self.scene(call)
+        exchange = await self.conversations.latest(scene)
+        if exchange is None:
+            raise UserError("There is no reply here yet. Say something first.")
+        return scene, exchange
+
+    async def exchange(self, call: Call, name: str = "exchange") -> tuple[Scene, Exchange]:
+        """The exchange that the call names, else the last one. Raises ``UserError``."""
+        wanted = call.text(name)
+        if not wanted:
+            return await self.latest(call)
+        scene = await self.scene(call)
+        found = await self.database.read(
+            lambda tx: exchanges.visible(tx, scene.workspace.id, wanted, call.place.channel)
+        )
+        if found is None:
+            raise UserError(f"There is no exchange {wanted} here; `/history` lists them.")
+        return scene, found
