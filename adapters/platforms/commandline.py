@@ -14,8 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from adapters.platforms.base import Command, Param, UserError
-from adapters.platforms.usage import CHAT, SHELL, Style, Value, limits, usage
+from adapters.platforms.usage import CHAT, SHELL, Style, Value, command_help, help_table, limits, usage
 from adapters.platforms.words import Word, read_word, words_of
+
+__all__ = ["command_help", "convert", "find", "help_table", "nearest", "parse", "unknown", "usage"]
 
 Values: TypeAlias = dict[str, Value]
 
@@ -46,6 +48,11 @@ def find(commands: Sequence[Command], words: Sequence[str], style: Style = CHAT)
         if command is not None:
             return command, used
     raise UserError(_unknown_command(list(known), lowered, style))
+
+
+def unknown(typed: str, commands: Sequence[Command], style: Style = CHAT) -> str:
+    """The sentence for a name that no command has."""
+    return _unknown_command([command.name for command in commands], typed.lower().split()[:2], style)
 
 
 def _unknown_command(names: Sequence[str], words: Sequence[str], style: Style) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from adapters.platforms.base import Command, Param, Table
+from adapters.platforms.base import Command, Param
 
 Value: TypeAlias = str | int | float | bool | None
 
@@ -105,7 +105,6 @@ def command_help(command: Command, style: Style = CHAT) -> str:
     return "\n".join(lines)
 
 
-def help_table(commands: Sequence[Command], style: Style = CHAT) -> Table:
-    """Every command with its help."""
-    rows = tuple((f"{style.before}{command.name}", command.help) for command in commands)
-    return Table(("Command", "What it does"), rows)
+def help_table(commands: Sequence[Command], style: Style = CHAT) -> str:
+    """Every command with its help, as Markdown."""
+    return "\n".join(f"- `{style.before}{command.name}` {command.help}" for command in commands)
