@@ -1,0 +1,165 @@
+"""Trained models of this vendor on disk: one JSON file each, ``<name>.json`` in the models directory.
+
+Format ``understudy-embedded``, version 1::
+
+    {
+      "format": "understudy-embedded",   always this
+      "version": 1,                      a reader refuses a version that it does not know
+      "name": "counsel-3",               as in embedded:counsel-3
+      "made": {...},                     anything that says how it was made: dataset, scores, date
+      "features": ["coverage_question", ...],   similarity.FEATURES at the time of the fit, in order
+      "weights": [1.5, ...],             one for each feature
+      "bias": -3.0,
+      "floor": 0.6,                      probability from which a reply is given, above 0, at most 1
+      "terms": {"refund": 0.4, ...},     how telling single stems are, 0..1, where training changed it
+      "pairs": [{"id": "...", "user": "...", "assistant": "..."}, ...]    what it was trained on and answers from
+    }
+
+``base.json`` in this package has the same format, without terms and pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, cast
+
+from adapters.vendors.base import BadRequest, ModelNotFound, Shot
+from adapters.vendors.embedded.similarity import FEATURES, Weights
+
+VENDOR: Final = "embedded"
+FORMAT: Final = "understudy-embedded"
+VERSION: Final = 1
+MAX_BYTES: Final = 256 * 1024 * 1024
+MAX_PAIRS: Final = 200_000
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """What a trained model is: a fitted similarity, word weights and the pairs that it answers from."""
+
+    name: str
+    weights: Weights
+    pairs: tuple[Shot, ...] = ()
+    terms: Mapping[str, float] = field(default_factory=dict[str, float])
+    made: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+def path_of(models_dir: Path | None, name: str) -> Path:
+    """Where the artefact ``name`` lies. Raises ``ModelNotFound`` for a name that cannot be one or has no file."""
+    if models_dir is None or not _NAME.fullmatch(name):
+        raise ModelNotFound(f"There is no model embedded:{name}.", vendor=VENDOR)
+    path = models_dir / f"{name}.json"
+    if not path.is_file():
+        raise ModelNotFound(
+            f"There is no model embedded:{name}; its file {path.name} is missing.", vendor=VENDOR
+        )
+    return path
+
+
+def names(models_dir: Path | None) -> list[str]:
+    """The names of the artefacts in a directory, sorted; a directory that is missing has none."""
+    if models_dir is None or not models_dir.is_dir():
+        return []
+    return sorted(path.stem for path in models_dir.glob("*.json") if _NAME.fullmatch(path.stem))
+
+
+def load(path: Path) -> Artefact:
+    """Read and check an artefact. Raises ``BadRequest``, with what is wrong, and ``ModelNotFound`` when it is gone."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BadRequest(f"{path.name} is larger than {MAX_BYTES} bytes.", vendor=VENDOR)
+        return parse(json.loads(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise ModelNotFound(f"The model file {path.name} is missing.", vendor=VENDOR) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise BadRequest(f"{path.name} is no model of this vendor: {reason}.", vendor=VENDOR) from error
+    except OSError as error:
+        raise BadRequest(f"{path.name} cannot be read: {error.strerror}.", vendor=VENDOR) from error
+
+
+def parse(document: object) -> Artefact:
+    """An artefact from its JSON. Raises ``ValueError``, ``TypeError`` or ``KeyError`` when it is not valid."""
+    if not isinstance(document, dict):
+        raise TypeError("it is not a JSON object")
+    data = cast(dict[str, Any], document)
+    if data.get("format") != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    if data.get("version") != VERSION:
+        raise ValueError(f"its version is {data.get('version')!r} and this program reads {VERSION}")
+    if tuple(data["features"]) != FEATURES:
+        raise ValueError("it was fitted with other features; train it again")
+    pairs = tuple(
+        Shot(_text(one, "user"), _text(one, "assistant"), _text(one, "id")) for one in data["pairs"]
+    )
+    if len(pairs) > MAX_PAIRS:
+        raise ValueError(f"it has more than {MAX_PAIRS} pairs")
+    terms = {str(stem): _share(value) for stem, value in dict(data["terms"]).items()}
+    weights = Weights(tuple(map(float, data["weights"])), float(data["bias"]), float(data["floor"]))
+    return Artefact(_text(data, "name"), weights, pairs, terms, dict(data["made"]))
+
+
+def dump(artefact: Artefact) -> str:
+    """The JSON of an artefact: what ``load`` reads, the same text for the same artefact."""
+    weights = artefact.weights
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": artefact.name,
+        "made": dict(artefact.made),
+        "features": list(FEATURES),
+        "weights": [round(value, 6) for value in weights.values],
+        "bias": round(weights.bias, 6),
+        "floor": round(weights.floor, 6),
+        "terms": {stem: round(value, 6) for stem, value in sorted(artefact.terms.items())},
+        "pairs": [{"id": one.id, "user": one.user, "assistant": one.assistant} for one in artefact.pairs],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def save(artefact: Artefact, models_dir: Path) -> Path:
+    """Write ``<name>.json`` whole or not at all, and return its path. Raises ``ValueError`` for a name unfit for a file."""
+    if artefact.name == "base" or not _NAME.fullmatch(artefact.name):
+        raise ValueError(f"{artefact.name!r} cannot be the name of a model")
+    models_dir.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=models_dir, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(dump(artefact))
+            file.flush()
+            os.fsync(file.fileno())
+        path = models_dir / f"{artefact.name}.json"
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+@cache
+def base() -> Artefact:
+    """The model that ships with the program."""
+    return load(Path(__file__).with_name("base.json"))
+
+
+def _text(data: object, key: str) -> str:
+    value = cast(dict[str, Any], data)[key] if isinstance(data, dict) else None
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not a text")
+    return value
+
+
+def _share(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value) or not 0.0 <= value <= 1.0:
+        raise ValueError("a term's weight is not between 0 and 1")
+    return float(value)
