@@ -122,8 +122,7 @@ GROUPS: Final[dict[str, str]] = {
     "eat": "eat food meal dish cook recipe restaurant dine",
     "trip": "trip travel journey vacation holiday tour",
     "flight": "flight plane airplane",
-    "child2": "son daughter",
-    "pet": "pet cat dog animal",
+    "pet": "pet animal",
     "robot": "bot robot ai machine program",
     "real": "real human alive person",
     "joke": "joke funny laugh humour humor pun",
@@ -190,7 +189,8 @@ GROUPS: Final[dict[str, str]] = {
 # Phrases are found before single words are looked at, longest first. "" drops the phrase: it is only politeness.
 PHRASES: Final[dict[str, str]] = {
     "": """can you tell me|could you tell me|would you tell me|can you please tell me|could you please tell me
-        please tell me|tell me|do you know|do you happen to know|i would like to know|i want to know|i need to know
+        please tell me|tell me|do you know|do you happen to know|do you remember|i would like to know|i want to know
+        i need to know
         i was wondering|i wonder|can you explain|could you explain|can you show me|could you show me|please|let me know
         any idea|does anyone know|does anybody know|is there a way to|is it possible to|what is the best way to
         by the way|just wondering|quick question|excuse me|can you help me|could you help me|help me|i would like to
