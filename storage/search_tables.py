@@ -144,9 +144,11 @@ POSTINGS = _statement(
 DOCUMENTS = _statement(
     "SELECT number, length, terms FROM search_document WHERE number IN (SELECT value FROM INTS(numbers) AS n)"
 )
+# With the list outside, or SQLite would walk all of the avatar's approved examples.
 EXAMPLES = _statement(
     f"""
-    SELECT {", ".join(column.name for column in table(ExampleRow).columns)} FROM example
-    WHERE number IN (SELECT value FROM INTS(numbers) AS n)
-    AND avatar_id = :avatar AND audience IN ('', :channel) AND status = 'approved'"""
+    SELECT {", ".join(f"e.{column.name}" for column in table(ExampleRow).columns)}
+    FROM INTS(numbers) AS n CROSS JOIN example AS e
+    WHERE e.number = n.value
+    AND e.avatar_id = :avatar AND e.audience IN ('', :channel) AND e.status = 'approved'"""
 )
