@@ -75,7 +75,7 @@ def spoken_data(spoken: Spoken) -> dict[str, Any]:
     return {
         "exchange_id": spoken.exchange_id,
         "avatar": spoken.avatar,
-        "reply": spoken.text,
+        "reply": spoken.text if spoken.status != "failed" else "",
         "model": spoken.model,
         "example_ids": list(spoken.example_ids),
         "prompt_version": spoken.prompt_version,

@@ -63,6 +63,10 @@ class Screen:
         """A line of our own."""
         self.console.print(Text(clean(text), style=style))
 
+    def gap(self) -> None:
+        """An empty line."""
+        self.console.print()
+
     def hint(self, text: str) -> None:
         """A quiet line."""
         self.say(text, "dim")

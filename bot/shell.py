@@ -1,0 +1,168 @@
+"""What the command line sets going: a chat, one reply, one command, or every platform until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+from adapters.platforms.base import Answer, Command, UserError
+from adapters.platforms.terminal.session import Session
+from adapters.platforms.usage import Value
+from bot.app import Application, open_application
+from bot.commands import every_command
+from bot.report import report
+from bot.services import Services
+from bot.settings import Configuration
+from storage import clock
+from storage.ids import new_id
+
+DONE, FAILED, MISUSED, TERMINATED = 0, 1, 2, 143
+
+
+@cache
+def declared() -> tuple[Command, ...]:
+    """The commands as they are declared, for help and for reading the command line; none of them can be run."""
+    return every_command(cast(Services, None))  # a declaration only keeps the services for the day it is run
+
+
+def chat(configuration: Configuration, *, avatar: str, message: str | None, as_json: bool) -> int:
+    """A conversation, or one reply when there is a message or something is piped in."""
+    if message is None and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        return _run(configuration, lambda app: _sit(app, configuration, avatar), interactive=True)
+    from adapters.platforms.terminal.piped import answer_once, checked_message, read_message
+
+    if message is None and sys.stdin.isatty():
+        raise UserError("There is nothing to answer; give a message with --message, or pipe one in.")
+    text = checked_message(message) if message is not None else read_message(sys.stdin.buffer)
+    return _run(
+        configuration,
+        lambda app: answer_once(_session(app, avatar), text, as_json=as_json, out=sys.stdout, err=sys.stderr),
+    )
+
+
+def command(
+    configuration: Configuration,
+    declaration: Command,
+    values: Mapping[str, Value],
+    *,
+    avatar: str,
+    as_json: bool,
+    confirmed: bool,
+) -> int:
+    """One command of the registry."""
+    alone = as_json or not (sys.stdin.isatty() and sys.stdout.isatty())
+    if declaration.confirm and not confirmed and alone:
+        raise UserError(f"{declaration.confirm} Add --yes to say so; nothing was done.")
+
+    async def run(app: Application) -> int:
+        session = _session(app, avatar)
+        if alone:
+            return await _command_alone(session, declaration, values, as_json=as_json)
+        return await _command_here(session, declaration, values, confirmed=confirmed)
+
+    return _run(configuration, run)
+
+
+def serve(configuration: Configuration) -> int:
+    """Every platform whose token is set, until SIGTERM or Ctrl-C."""
+    from bot.serve import serve_all
+
+    return _run(configuration, lambda app: serve_all(app, configuration), interactive=True, fast=True)
+
+
+def _session(app: Application, avatar: str) -> Session:
+    return Session(app, app.terminal_place(avatar), app.terminal_who(), clock.now, new_id, report)
+
+
+async def _sit(app: Application, configuration: Configuration, avatar: str) -> int:
+    from adapters.platforms.terminal.chat import sit_down
+
+    history = configuration.data_dir / "terminal_history"
+    return await sit_down(_session(app, avatar), history=history, folder=Path.cwd(), err=sys.stderr)
+
+
+async def _command_alone(
+    session: Session, declaration: Command, values: Mapping[str, Value], *, as_json: bool
+) -> int:
+    """Into a pipe: plain text or JSON, and no questions."""
+    from adapters.platforms.terminal.plain import PlainReply, answer_data, answer_text, save
+    from adapters.platforms.terminal.progress import ProgressLine
+
+    progress = ProgressLine(sys.stderr)
+    reply = PlainReply(sys.stdout, sys.stderr, live=False, silent=as_json)
+    answer = await session.host.command(
+        session.call(declaration.name, values, progress, confirmed=True), reply
+    )
+    progress.clear()
+    if as_json:
+        sys.stdout.write(json.dumps(answer_data(answer), ensure_ascii=False, default=str) + "\n")
+    elif text := answer_text(answer, {each.name: each for each in session.host.commands}):
+        sys.stdout.write(text + "\n")
+    for file in (*((answer.picture,) if answer.picture else ()), *answer.files):
+        sys.stderr.write(f"Saved {save(file, Path.cwd())}\n")
+    return _code(answer)
+
+
+async def _command_here(
+    session: Session, declaration: Command, values: Mapping[str, Value], *, confirmed: bool
+) -> int:
+    """On a terminal: painted, with the questions that belong to an answer."""
+    from adapters.platforms.terminal.painted import run_here
+
+    answer = await run_here(session, declaration, dict(values), confirmed=confirmed, folder=Path.cwd())
+    return _code(answer, told=True)
+
+
+def _code(answer: Answer, *, told: bool = False) -> int:
+    if not answer.ok and answer.text and not told:
+        sys.stderr.write("understudy: " + " ".join(answer.text.split()) + "\n")
+    return DONE if answer.ok else FAILED
+
+
+def _run(
+    configuration: Configuration,
+    work: Callable[[Application], Awaitable[int]],
+    *,
+    interactive: bool = False,
+    fast: bool = False,
+) -> int:
+    """Open the application, do the work, close it: also when SIGTERM or Ctrl-C comes in between."""
+    terminated = False
+
+    async def whole() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        app = await open_application(configuration, interactive=interactive)
+        try:
+            return await work(app)
+        finally:
+            await app.close()
+
+    with asyncio.Runner(loop_factory=_uvloop() if fast else None) as runner:
+        try:
+            return runner.run(whole())
+        except asyncio.CancelledError:
+            if terminated:
+                return TERMINATED
+            raise
+
+
+def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
