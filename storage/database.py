@@ -51,16 +51,16 @@ class Statement:
         if self._sql is None:
             compiled = cast(ClauseElement, self.clause).compile(dialect=_sqlite())
             if compiled.post_compile_params:  # type: ignore[attr-defined]
-                return self._expanded(params)
+                return _expanded(compiled, params)
             self._sql = str(compiled)
             self._names = {name: value for name, value in compiled.params.items() if value is not None}
         return self._sql, {**self._names, **params} if self._names else params
 
-    def _expanded(self, params: Params) -> tuple[str, Params]:
-        """A list parameter (``IN``) has as many marks as values, so its text cannot be kept."""
-        bound = cast(ClauseElement, self.clause).params(dict(params))
-        compiled = bound.compile(dialect=_sqlite(), compile_kwargs={"render_postcompile": True})
-        return str(compiled), compiled.params
+
+def _expanded(compiled: Any, params: Params) -> tuple[str, Params]:
+    """A list parameter (``IN``) has as many marks as values, so its text cannot be kept."""
+    state = compiled.construct_expanded_state(dict(params))
+    return state.statement, state.parameters
 
 
 @lru_cache(maxsize=1)
