@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Text, bindparam, exists, func, or_, select
+from sqlalchemy import Text, bindparam, exists, func, or_, select
 
 from storage import people
 from storage.database import Row, Statement, Tx, table
@@ -55,7 +55,7 @@ class Page:
     after: str
 
 
-def _paged(query: Select[Any], owner: Any) -> Statement:
+def _paged(query: Any, owner: Any) -> Statement:
     """The query for one workspace and one avatar (or, with an empty id, all of them), in the order of ids."""
     return Statement(
         query.join(_avatar, _avatar.c.id == owner.c.avatar_id)
@@ -175,8 +175,12 @@ def _conversation_records(
     """The conversation; what was said in it without consent goes apart, so that the rest may be learnt from."""
     of_id, avatar, avatar_id, key, private = conversation
     pairs: dict[bool, list[ImportedPair]] = {True: [], False: []}
+    agreed: set[str] = set()  # a yes covers what is said later, and these come in the order of time
     for row in exchanges:
-        apart = pairs[people.may_learn(tx, (Author(row[2], row[5]),))]
+        may = row[2] in agreed or people.may_learn(tx, (Author(row[2], row[5]),))
+        if may:
+            agreed.add(row[2])
+        apart = pairs[may]
         verdicts = _verdicts(ratings[row[0]], row[2])
         apart.append(ImportedPair(len(apart), row[3], row[4], verdicts, row[0] not in rejected))
     name = _name(key, avatar_id, of_id)
