@@ -9,12 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from storage import clock, ids
 from storage.database import Statement, Tx, first, insert_into, table
 from storage.errors import Missing
-from storage.schema import PersonRow, WorkspaceRow
+from storage.schema import (
+    AuthorRow,
+    ExampleRow,
+    ExchangeRow,
+    PersonRow,
+    PreferenceRow,
+    RatingRow,
+    WorkspaceRow,
+)
 
 Consent = Literal["unset", "given", "withdrawn"]
 
@@ -46,6 +54,20 @@ _STANDING = Statement(
     .join(_workspace, _workspace.c.id == _person.c.workspace_id)
     .where(_person.c.id == bindparam("of_id"))
 )
+_exchange, _rating = table(ExchangeRow), table(RatingRow)
+_example, _preference = table(ExampleRow), table(PreferenceRow)
+_OWN = bindparam("of_id")
+_WRITTEN = select(table(AuthorRow).c.owner_id).where(table(AuthorRow).c.person_id == _OWN)
+_COUNTS = (
+    select(_exchange).where(_exchange.c.person_id == _OWN),
+    select(_rating).where(
+        _rating.c.person_id == _OWN,
+        or_(_rating.c.stars.is_not(None), _rating.c.comment != "", _rating.c.better != ""),
+    ),
+    select(_example).where(_example.c.id.in_(_WRITTEN), _example.c.status.in_(["proposed", "approved"])),
+    select(_preference).where(_preference.c.id.in_(_WRITTEN)),
+)
+_HELD = Statement(select(*(each.with_only_columns(func.count()).scalar_subquery() for each in _COUNTS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,16 @@ class Author:
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """How much of somebody was deleted."""
+
+    exchanges: int
+    ratings: int
+    examples: int
+    preferences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How much of somebody there is: what ``forget`` would delete, but for what others said about it."""
 
     exchanges: int
     ratings: int
@@ -132,9 +164,16 @@ def give_consent(tx: Tx, person_id: str, *, at: int, covers_from: int) -> None:
 
 
 def withdraw_consent(tx: Tx, person_id: str, *, at: int) -> None:
-    """No: nothing of this person is learnt any more, whenever it was said. Raises ``Missing``."""
+    """No: nothing of this person is learnt any more, whenever it was said. Raises ``Missing``.
+
+    Examples with their words are withdrawn and preferences deleted in the same job, so that nothing serves in between.
+    """
+    from storage import forgetting  # it needs the nouns that need people
+
     person = get(tx, person_id)
-    _set(tx, person, "withdrawn", given_at=person.given_at, withdrawn_at=at, asked_at=person.asked_at or at)
+    asked_at = person.asked_at or at
+    _set(tx, person, "withdrawn", given_at=person.given_at, withdrawn_at=at, asked_at=asked_at)
+    forgetting.withdraw_words(tx, person_id)
 
 
 def mark_asked(tx: Tx, person_id: str, at: int) -> None:
@@ -185,6 +224,13 @@ def _covered(tx: Tx, person_id: str, said_at: int) -> bool:
     if policy == "opt-out":
         return consent != "withdrawn"
     return consent == "given" and given_at is not None and said_at >= given_at
+
+
+def held(tx: Tx, person_id: str) -> Held:
+    """How much of this person there is in their workspace. Examples count while they are proposed or approved."""
+    row = first(tx, _HELD, {"of_id": person_id})
+    assert row is not None, "a query of counts has one row"
+    return Held(*row)
 
 
 def forget(tx: Tx, person_id: str) -> Forgotten:

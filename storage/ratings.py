@@ -42,6 +42,29 @@ _OF_PERSON = Statement(select(*_COLUMNS).where(_OWN))
 _OF_EXCHANGE = Statement(
     select(*_COLUMNS).where(_rating.c.exchange_id == bindparam("of_exchange")).order_by(_rating.c.person_id)
 )
+_BETTERS = Statement(
+    select(_rating.c.person_id, _rating.c.better, _rating.c.better_by_reviewer, _rating.c.marks)
+    .where(_rating.c.exchange_id == bindparam("of_exchange"), _rating.c.better != "")
+    .order_by(_rating.c.person_id)
+)
+_spoken_in = table(ExchangeRow).alias("spoken_in")
+# What somebody asked, what they commented on, and what was said where their words may have been seen.
+_CONCERNING = Statement(
+    select(_exchange.c.id)
+    .where(
+        _exchange.c.created_at >= bindparam("since"),
+        _exchange.c.id.in_(select(_rating.c.exchange_id)),
+        or_(
+            _exchange.c.conversation_id.in_(
+                select(_spoken_in.c.conversation_id).where(_spoken_in.c.person_id == bindparam("of_person"))
+            ),
+            _exchange.c.id.in_(
+                select(_rating.c.exchange_id).where(_rating.c.person_id == bindparam("of_person"))
+            ),
+        ),
+    )
+    .order_by(_exchange.c.created_at, _exchange.c.id)
+)
 _MARKS = Statement(select(*_COLUMNS, _rating.c.marks).where(_OWN))
 # On Postgres other processes rate at the same time: whoever holds the exchange's row works on its ratings alone.
 _LOCKED = select(_exchange.c.avatar_id).where(_exchange.c.id == bindparam("of_exchange"))
@@ -94,6 +117,16 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True)
+class Better:
+    """A better answer: who wrote it, when, and whether they were a reviewer then."""
+
+    person_id: str
+    text: str
+    by_reviewer: bool
+    said_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """What an event did to a rating. ``changed`` is False for repeated and outdated ones."""
 
@@ -108,6 +141,10 @@ class Shrinkage:
 
     prior: float = 0.5
     weight: float = 1.0
+
+
+LIKED = 4.0
+"""The mean stars from which an exchange is worth imitating, unless the settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +201,10 @@ def _verdict(rating: Rating) -> tuple[object, ...]:
 
 
 def _record(row: Row) -> Rating:
-    return Rating(*row)
+    rating_id, exchange_id, person_id, stars, comment, better, by_reviewer, created_at, updated_at = row
+    return Rating(
+        rating_id, exchange_id, person_id, stars, comment, better, bool(by_reviewer), created_at, updated_at
+    )
 
 
 def of_person(tx: Tx, exchange_id: str, person_id: str) -> Rating | None:
@@ -177,6 +217,22 @@ def of_exchange(tx: Tx, exchange_id: str) -> list[Rating]:
     """All ratings of an exchange, one for each person; without tombstones."""
     rows = tx.rows(_OF_EXCHANGE, {"of_exchange": exchange_id})
     return [rating for rating in map(_record, rows) if not rating.empty]
+
+
+def betters(tx: Tx, exchange_id: str) -> list[Better]:
+    """The better answers that stand on an exchange, one for each person at most."""
+    found: list[Better] = []
+    for person_id, text, by_reviewer, marks in tx.rows(_BETTERS, {"of_exchange": exchange_id}):
+        said = loaded(marks).better
+        assert said is not None, "a row's better answer comes from its marks"
+        found.append(Better(person_id, text, bool(by_reviewer), said.at))
+    return found
+
+
+def concerning(tx: Tx, person_id: str, since: int) -> list[str]:
+    """The ids of rated exchanges since then that may hold words of this person, oldest first."""
+    rows = tx.rows(_CONCERNING, {"of_person": person_id, "since": since})
+    return [row[0] for row in rows]
 
 
 def standing(tx: Tx, exchange_id: str, shrinkage: Shrinkage | None = None) -> Standing:
