@@ -55,8 +55,13 @@ class Chat:
 
     def status(self) -> str:
         """The line at the bottom."""
-        rating = "  ·  + − or 1–5 rates the last reply" if self._last_exchange else ""
-        return f"{self._welcome.avatar}  ·  {self._welcome.status}{rating}"
+        return f"{self._welcome.avatar}  ·  {self._welcome.status}"
+
+    def reminder(self) -> str:
+        """What an empty line could be used for."""
+        if self._last_exchange:
+            return "write, or rate with + − or 1–5"
+        return "Tab or a number for a suggestion" if self._welcome.suggestions else ""
 
     def suggestions(self) -> tuple[str, ...]:
         """Questions to begin with; none any more once there is a reply."""
@@ -150,6 +155,7 @@ class Chat:
         first = not self._last_exchange
         self._last_exchange = reply.end.exchange_id
         if first:
+            self._screen.gap()
             self._screen.hint("Was that good?  + or − or 1–5 rates it  ·  /why  ·  /regenerate")
 
     async def _interruptible(self, work: Coroutine[Any, Any, T], keyboard: Keyboard) -> T | None:
@@ -236,6 +242,7 @@ async def sit_down(session: Session, *, history: Path, folder: Path, err: TextIO
         Commands(chat.commands, chat.call_for),
         history_at(history),
         status=chat.status,
+        reminder=chat.reminder,
         suggestions=chat.suggestions,
     )
     return await chat.run(keyboard)

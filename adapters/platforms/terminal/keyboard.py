@@ -105,6 +105,7 @@ class Keyboard:
         history: History,
         *,
         status: Callable[[], str],
+        reminder: Callable[[], str],
         suggestions: Callable[[], tuple[str, ...]],
         source: Input | None = None,
         output: Output | None = None,
@@ -112,6 +113,7 @@ class Keyboard:
         self._input = source or create_input()
         self._suggestions = suggestions
         self._status = status
+        self._reminder = reminder
         self._waiting = ""
         self._entered = False
         self._session: PromptSession[str] = PromptSession(
@@ -169,7 +171,7 @@ class Keyboard:
         return FormattedText([("class:bottom-toolbar", f" {clean(self._status())}")])
 
     def _placeholder(self) -> FormattedText:
-        return FormattedText([("class:placeholder", "Tab for a suggestion" if self._suggestions() else "")])
+        return FormattedText([("class:placeholder", clean(self._reminder()))])
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.markdown import Heading, Markdown, MarkdownElement
 from rich.segment import Segment
@@ -21,6 +21,8 @@ _NEW_BLOCK = re.compile(r"[^\s\d\-*+|]")
 
 class _PlainHeading(Heading):
     """A heading at the left and in bold: rich's own puts the first level into a centred box."""
+
+    new_line = True  # an empty line behind it, as behind any other block
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self.text.justify = "left"
@@ -38,6 +40,28 @@ class _ChatMarkdown(Markdown):
 def markdown(text: str) -> Constrain:
     """Markdown to print, in lines of a readable length."""
     return Constrain(_ChatMarkdown(text, code_theme="ansi_dark", hyperlinks=True), WIDTH)
+
+
+class Block:
+    """A part of a text without empty lines around it: the parts' gaps are even, whatever is in them."""
+
+    def __init__(self, text: str, height: int = 0) -> None:
+        self._text = text
+        self._height = height
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(markdown(self._text), options, pad=False)
+        while lines and _empty(lines[-1]):
+            lines.pop()
+        while lines and _empty(lines[0]):
+            lines.pop(0)
+        for line in lines[-self._height :]:
+            yield from line
+            yield Segment.line()
+
+
+def _empty(line: list[Segment]) -> bool:
+    return not any(segment.text.strip() for segment in line)
 
 
 def settled(text: str, start: int = 0) -> int:
@@ -65,16 +89,6 @@ def settled(text: str, start: int = 0) -> int:
     return boundary
 
 
-class Tail:
-    """The last lines of what is being written, as many as fit the window, so that redrawing never scrolls."""
-
-    def __init__(self, text: str, height: int) -> None:
-        self._text = text
-        self._height = height
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        source = markdown(self._text) if self._text.strip() else Text("…", style="dim")
-        lines = console.render_lines(source, options, pad=False)
-        for line in lines[-max(self._height, 1) :]:
-            yield from line
-            yield Segment.line()
+def tail(text: str, height: int) -> RenderableType:
+    """What is being written: its last lines, as many as fit the window, so that redrawing never scrolls."""
+    return Block(text, max(height, 1)) if text.strip() else Text("…", style="dim")

@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from adapters.platforms.base import Answer, End, File, Table, Welcome
-from adapters.platforms.terminal.markdown import WIDTH, Tail, markdown, settled
+from adapters.platforms.terminal.markdown import WIDTH, Block, settled, tail
 from adapters.platforms.terminal.plain import clean, save, with_reference
 
 _DRAW_SECONDS = 0.07  # about as often as an eye notices
@@ -79,7 +79,7 @@ class Screen:
         """What a command says, without its buttons and form."""
         if answer.text.strip():
             if answer.ok:
-                self.console.print(markdown(clean(answer.text.strip())))
+                self.console.print(Block(clean(answer.text)), end="")
             else:
                 self.say(f"✗ {answer.text.strip().replace('`', '')}", "yellow")
         if answer.fields:
@@ -116,9 +116,10 @@ class ScreenReply:
         """Show whose turn it is, before the first word is there."""
         if self._live is None:
             name = Text(clean(self._welcome.avatar), style=_style(self._welcome.colour) + Style(bold=True))
+            self._console.print()
             self._console.print(name)
             self._live = Live(
-                Tail("", 1),
+                tail("", 1),
                 console=self._console,
                 auto_refresh=False,
                 transient=True,
@@ -138,7 +139,7 @@ class ScreenReply:
             self._print(text[self._printed : boundary])
             self._printed = boundary
         if self._live is not None:
-            self._live.update(Tail(text[self._printed :], self._console.height - 4), refresh=True)
+            self._live.update(tail(text[self._printed :], self._console.height - 4), refresh=True)
 
     async def finish(self, end: End) -> str:
         """Print what is left; the platform's id of the reply is that of the exchange."""
@@ -168,7 +169,7 @@ class ScreenReply:
         if self._any:
             self._console.print()
         self._any = True
-        self._console.print(markdown(text))
+        self._console.print(Block(text), end="")
 
 
 def _style(colour: str) -> Style:
@@ -188,7 +189,7 @@ def _fields(answer: Answer) -> Grid:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(max_width=WIDTH)
     for field in answer.fields:
-        grid.add_row(Text(clean(field.name)), Text(clean(field.value)))
+        grid.add_row(Text(clean(field.name)), Text(clean(field.value).replace("`", "")))
     return grid
 
 

@@ -41,6 +41,7 @@ class Sitting:
             Commands(self.chat.commands, self.chat.call_for),
             history_at(folder / "history"),
             status=self.chat.status,
+            reminder=self.chat.reminder,
             suggestions=self.chat.suggestions,
             source=keys,
             output=DummyOutput(),
@@ -83,7 +84,7 @@ async def test_a_message_is_answered_and_then_rated(host: FakeHost, sitting: Sit
         (3, "e1", "stars"),
     ]
     assert "Thank you." in seen
-    assert "+ − 1–5" in sitting.chat.status().replace(" or", "")
+    assert "+ − or 1–5" in sitting.chat.reminder()
 
 
 async def test_a_number_picks_a_suggestion_until_there_is_a_reply_to_rate(
