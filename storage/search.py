@@ -64,7 +64,8 @@ def index_many(tx: Tx, documents: Sequence[tuple[int, str, str]]) -> None:
     scopes: dict[tuple[str, str], dict[int, list[str]]] = defaultdict(dict)
     for number, avatar_id, text in documents:
         scopes[avatar_id, audiences[number]][number] = tokens(text)
-    # In one order everywhere, so that two replicas which write the same rows wait for each other and do not deadlock.
+    # Always in one order, and the row of the scope before those of its terms: two replicas that write the same scopes
+    # then wait for each other instead of dead-locking.
     for (avatar_id, audience), texts in sorted(scopes.items()):
         _add(tx, avatar_id, audience, texts)
 
@@ -130,20 +131,18 @@ def search(tx: Tx, avatar_id: str, channel: str, query: str, *, limit: int = 8) 
         return []
     found = tx.rows(sql.TERMS, {"scopes": _json([row[0] for row in scopes]), "terms": _json(list(words))})
     measure = _Measure(words, sum(row[1] for row in scopes), sum(row[2] for row in scopes), found)
-    best = nlargest(limit, [(score, number) for number, score in _candidates(tx, measure, found).items()])
+    best = nlargest(
+        limit, [(score, number) for number, score in _candidates(tx, measure, found, limit).items()]
+    )
     if not best:
         return []
+    from storage.examples import record  # which imports this module
+
     # The row decides in the end who may see it, whatever the index says.
     rows = tx.rows(sql.EXAMPLES, {**asker, "numbers": _json([number for _, number in best])})
-    shown = {example.number: example for example in map(_example, rows)}
+    shown = {example.number: example for example in map(record, rows)}
     whole = measure.whole()
     return [Hit(shown[number], score, min(1.0, score / whole)) for score, number in best if number in shown]
-
-
-def _example(row: Row) -> Example:
-    from storage.examples import Example  # which imports this module
-
-    return Example(*row[:10], bool(row[10]), bool(row[11]), *row[12:])
 
 
 class _Measure:
@@ -173,7 +172,7 @@ class _Measure:
         return sum(self.part(count * self._idf[word], count, length) for word, count in self._words.items())
 
 
-def _candidates(tx: Tx, measure: _Measure, found: Sequence[Row]) -> dict[int, float]:
+def _candidates(tx: Tx, measure: _Measure, found: Sequence[Row], limit: int) -> dict[int, float]:
     """The exact scores, by number, of the documents that are worth comparing."""
     frequencies = Counter[str]()
     for term, _, holding in found:
@@ -185,7 +184,7 @@ def _candidates(tx: Tx, measure: _Measure, found: Sequence[Row]) -> dict[int, fl
         scores[number] += measure.part(measure.weights[term], count, length)
     if sum(row[2] for row in found) <= BUDGET:
         return scores  # every posting was read: these are exact
-    likely = nlargest(CANDIDATES, scores, key=scores.__getitem__)
+    likely = nlargest(max(CANDIDATES, limit), scores, key=scores.__getitem__)
     exact: dict[int, float] = {}
     for number, length, packed in tx.rows(sql.DOCUMENTS, {"numbers": _json(likely)}):
         counts = Counter(term for term in _unpacked(packed) if term in measure.weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from typing import Any
 
 from Stemmer import Stemmer
 
@@ -26,9 +27,9 @@ _UNSPACED = re.compile(
 _local = threading.local()
 
 
-def _stemmer() -> Stemmer:
+def _stemmer() -> Any:  # the library has no types
     """A stemmer is not to be shared: the writer indexes in its thread while another searches."""
-    found: Stemmer | None = getattr(_local, "stemmer", None)
+    found: Any = getattr(_local, "stemmer", None)
     if found is None:
         found = _local.stemmer = Stemmer("english")
     return found
