@@ -8,7 +8,8 @@ away: it can be run again at any time, and nothing of it remembers the order in 
 - A better answer proposes the question with that answer, and a preference of it over the reply. A reviewer's is approved
   at once. It goes when its writer takes it back or writes another, reviewed or not: these are their words.
 - Everything is held to ``may_learn``. The pair of a rated reply counts the people of the earlier turns in, since the reply
-  was made with their words in view; the pair of a better answer holds only those of asker and writer; a preference holds all.
+  was made with their words in view; the pair of a better answer holds only those of asker and writer; a preference holds
+  all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bot.teaching import pattern_of
 from storage import avatars, conversations, examples, exchanges, people, preferences, ratings
 from storage.avatars import Avatar
 from storage.database import Tx
-from storage.examples import Example, NewExample
+from storage.examples import Example, NewExample, Status
 from storage.exchanges import Exchange, Line
 from storage.people import Author
 from storage.preferences import NewPreference
@@ -136,11 +137,16 @@ def _settle_liked(tx: Tx, case: _Case, old: Example | None, standing: Standing, 
     authors = (case.asker, *case.heard)
     return _settle(
         tx,
-        _pair(case, exchange.reply_text, authors, "exchange", exchange.id, standing.quality or 0.0),
+        _pair(case, exchange.reply_text, authors, "exchange", exchange.id, _quality(standing, rules)),
         old,
         wanted=liked and fit and exchange.origin != "import",  # an import brings its own examples
         approve=case.avatar.auto_approve,
     )
+
+
+def _quality(standing: Standing, rules: Rules) -> float:
+    """Without any stars it is what the formula makes of none: the prior."""
+    return rules.shrinkage.prior if standing.quality is None else standing.quality
 
 
 def _settle_better(tx: Tx, case: _Case, better: Better, old: Example | None, rules: Rules) -> Fate:
@@ -162,29 +168,30 @@ def _settle_better(tx: Tx, case: _Case, better: Better, old: Example | None, rul
 
 def _settle(tx: Tx, pair: NewExample, old: Example | None, *, wanted: bool, approve: bool) -> Fate:
     """Put one example into the state that it should be in; what it says is never written over."""
-    allowed = people.may_learn(tx, pair.authors)
-    before = old.status if old else ""
+    # Whoever edited an example is among its authors too.
+    allowed = people.may_learn(tx, (*pair.authors, *(examples.authors(tx, old.id) if old else ())))
     after = wanted_status(
         old, wanted=wanted and bool(pair.user_text.strip()), allowed=allowed, approve=approve
     )
+    if after is None:
+        return Fate("", allowed or not wanted)
     if old is None:
-        if after:
-            examples.put(tx, replace(pair, status=after))
-    else:
-        if old.quality != pair.quality and wanted:
-            examples.set_quality(tx, old.id, pair.quality)
-        if after != before:
-            examples.set_status(tx, old.id, after, reviewed=old.reviewed)
-    return Fate(after, allowed or not wanted, after != before)
+        examples.put(tx, replace(pair, status=after))
+        return Fate(after, changed=True)
+    if old.quality != pair.quality:
+        examples.set_quality(tx, old.id, pair.quality)
+    if after != old.status:
+        examples.set_status(tx, old.id, after, reviewed=old.reviewed)
+    return Fate(after, allowed or not wanted, after != old.status)
 
 
-def wanted_status(old: Example | None, *, wanted: bool, allowed: bool, approve: bool) -> str:
-    """The status that an example should have; empty where there should be none.
+def wanted_status(old: Example | None, *, wanted: bool, allowed: bool, approve: bool) -> Status | None:
+    """The status that an example should have; ``None`` where there should be none.
 
     Consent goes before everything; then what a person decided; then what the ratings say.
     """
     if old is None:
-        return ("approved" if approve else "proposed") if wanted and allowed else ""
+        return ("approved" if approve else "proposed") if wanted and allowed else None
     if not allowed:
         return "rejected" if old.status == "rejected" else "withdrawn"
     if old.reviewed:
