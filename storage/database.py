@@ -12,11 +12,12 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Executable, Table, event
+from sqlalchemy import ColumnElement, Connection, Executable, Table, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -73,6 +74,11 @@ def table(model: type[SQLModel]) -> Table:
     return cast(Table, model.__dict__["__table__"])
 
 
+def columns_of(model: type[SQLModel], record: type[Any]) -> list[ColumnElement[Any]]:
+    """The columns of a table that a dataclass holds, in its order: select these and build the record by position."""
+    return [table(model).c[field.name] for field in fields(record)]
+
+
 def insert_into(model: type[SQLModel], *, ignore: Sequence[str] | None = None) -> Statement:
     """An insert that takes every column; with ``ignore``, a row that is there by those columns is left alone."""
     target = table(model)
@@ -88,8 +94,12 @@ def upsert_into(model: type[SQLModel], *, on: Sequence[str], update: Sequence[st
     target = table(model)
     lite, post = sqlite_dialect.insert(target), postgresql.insert(target)
     return Statement(
-        lite.on_conflict_do_update(index_elements=list(on), set_={name: lite.excluded[name] for name in update}),
-        post.on_conflict_do_update(index_elements=list(on), set_={name: post.excluded[name] for name in update}),
+        lite.on_conflict_do_update(
+            index_elements=list(on), set_={name: lite.excluded[name] for name in update}
+        ),
+        post.on_conflict_do_update(
+            index_elements=list(on), set_={name: post.excluded[name] for name in update}
+        ),
     )
 
 
@@ -195,12 +205,16 @@ class Database:
         try:
             parsed = make_url(url)
         except Exception as error:
-            raise Unusable("storage.url is not a database address such as sqlite+aiosqlite:///path.") from error
+            raise Unusable(
+                "storage.url is not a database address such as sqlite+aiosqlite:///path."
+            ) from error
         if parsed.get_backend_name() == "sqlite":
             return await cls._open_sqlite(url, Path(parsed.database or ""))
         if parsed.get_backend_name() == "postgresql":
             return await cls._open_postgres(url)
-        raise Unusable(f"Understudy keeps its data in SQLite or Postgres, not in {parsed.get_backend_name()!r}.")
+        raise Unusable(
+            f"Understudy keeps its data in SQLite or Postgres, not in {parsed.get_backend_name()!r}."
+        )
 
     @classmethod
     async def _open_sqlite(cls, url: str, path: Path) -> Database:

@@ -1,9 +1,9 @@
 """The errors of storage, one tree::
 
-    StorageError
-        Unusable        the database cannot be opened, read or written: each says what to do
-        Duplicate       the row is there already
-        Missing         there is no such row
+StorageError
+    Unusable        the database cannot be opened, read or written: each says what to do
+    Duplicate       the row is there already
+    Missing         there is no such row
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Ids are text (UUIDv7), times are integers (milliseconds since the epoch, UTC), l
 ``audience`` is empty for the whole workspace, else the key of the one channel that may see it.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 
@@ -110,10 +110,21 @@ class ChannelBindingRow(SQLModel, table=True):
 
 
 class ConversationRow(SQLModel, table=True):
-    """One strand of talk between people and an avatar; at most one is open for each key."""
+    """One strand of talk between people and an avatar; at most one is open for each key and avatar."""
 
     __tablename__ = "conversation"
-    __table_args__ = (Index("ix_conversation_open", "workspace_id", "key", "ended_at"),)
+    __table_args__ = (
+        Index(
+            "ix_conversation_open",
+            "workspace_id",
+            "key",
+            "avatar_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_conversation_key", "workspace_id", "key"),
+    )
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id")
     avatar_id: str = Field(foreign_key="avatar.id")
@@ -132,14 +143,27 @@ class ExchangeRow(SQLModel, table=True):
         UniqueConstraint("workspace_id", "message_key"),
         Index("ix_exchange_conversation", "conversation_id", "created_at"),
         Index("ix_exchange_person", "person_id"),
-        Index("ix_exchange_reply", "workspace_id", "reply_key"),
+        # Two indexes that hold few rows, so that they cost nothing when a pending row is written.
+        Index(
+            "ix_exchange_reply",
+            "workspace_id",
+            "reply_key",
+            sqlite_where=text("reply_key IS NOT NULL"),
+            postgresql_where=text("reply_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_exchange_sibling",
+            "sibling_of",
+            sqlite_where=text("sibling_of IS NOT NULL"),
+            postgresql_where=text("sibling_of IS NOT NULL"),
+        ),
         Index("ix_exchange_avatar", "avatar_id", "created_at"),
         # Only the few unfinished ones: recovery looks for them at every start.
         Index(
             "ix_exchange_pending",
             "holder",
-            sqlite_where=Column("status", Text) == "pending",
-            postgresql_where=Column("status", Text) == "pending",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
         ),
     )
     id: str = Field(primary_key=True)
@@ -161,6 +185,7 @@ class ExchangeRow(SQLModel, table=True):
     prompt_version_id: str | None = None
     release_id: str | None = None
     example_ids: str = "[]"  # of the examples that were shown to the model
+    example_scores: str = "[]"  # how much each of these resembled the message, 0..1
     answered_from: str = "[]"  # of those the model says it used
     arm: str | None = None
     tokens_in: int = 0
@@ -201,6 +226,13 @@ class ExampleRow(SQLModel, table=True):
         UniqueConstraint("avatar_id", "source", "source_key"),
         Index("ix_example_avatar", "avatar_id", "status"),
         Index("ix_example_exchange", "exchange_id"),
+        # Every message asks for the few pinned ones of perhaps a million.
+        Index(
+            "ix_example_pinned",
+            "avatar_id",
+            sqlite_where=text("pinned = 1"),
+            postgresql_where=text("pinned = true"),
+        ),
     )
     id: str = Field(primary_key=True)
     # FTS and postings want a small integer that VACUUM leaves alone.
@@ -227,11 +259,16 @@ class PreferenceRow(SQLModel, table=True):
     """One context with a chosen and a rejected reply."""
 
     __tablename__ = "preference"
-    __table_args__ = (UniqueConstraint("avatar_id", "source", "source_key"),)
+    __table_args__ = (
+        UniqueConstraint("avatar_id", "source", "source_key"),
+        Index("ix_preference_exchange", "exchange_id"),
+    )
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id")
     avatar_id: str = Field(foreign_key="avatar.id")
-    context: str = Field(sa_column=_text())  # JSON list of {"role", "content"}, ending with the user's message
+    context: str = Field(
+        sa_column=_text()
+    )  # JSON list of {"role", "content"}; the user's message is the last
     chosen: str = Field(sa_column=_text())
     rejected: str = Field(sa_column=_text())
     source: str = "import"  # import | better
@@ -263,6 +300,14 @@ class AuditRow(SQLModel, table=True):
     detail: str = "{}"
     allowed: bool = True
     created_at: int = Field(sa_column=_time())
+
+
+class CounterRow(SQLModel, table=True):
+    """The last number that was given out for something: a number is never given twice, whatever is deleted."""
+
+    __tablename__ = "counter"
+    name: str = Field(primary_key=True)
+    value: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class HolderRow(SQLModel, table=True):

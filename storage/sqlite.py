@@ -66,7 +66,9 @@ def told(error: Exception, path: Path) -> StorageError:
             f"{path} is damaged or is not a database: put a backup in its place, or move it away to start afresh."
         )
     if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
-        return Unusable(f"{path} cannot be written: check who owns it, or set UNDERSTUDY_DATA_DIR to another folder.")
+        return Unusable(
+            f"{path} cannot be written: check who owns it, or set UNDERSTUDY_DATA_DIR to another folder."
+        )
     if "locked" in text:
         return Unusable(f"{path} is held by another program for too long: close it and try again.")
     if isinstance(error, OSError):

@@ -1,0 +1,50 @@
+"""Channel bindings: which avatar answers in a channel, and whether it does so unasked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select
+
+from storage import clock, ids
+from storage.database import Statement, Tx, columns_of, first, table, upsert_into
+from storage.schema import ChannelBindingRow
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An avatar's place in a channel; ``always_on``: it answers every message, mentioned or not."""
+
+    id: str
+    workspace_id: str
+    channel: str
+    avatar_id: str
+    always_on: bool
+
+
+_binding = table(ChannelBindingRow)
+_HERE = (_binding.c.workspace_id == bindparam("of_workspace"), _binding.c.channel == bindparam("of_channel"))
+_FIND = Statement(select(*columns_of(ChannelBindingRow, Binding)).where(*_HERE))
+_BIND = upsert_into(ChannelBindingRow, on=["workspace_id", "channel"], update=["avatar_id", "always_on"])
+_UNBIND = Statement(delete(_binding).where(*_HERE))
+
+
+def bind(tx: Tx, workspace_id: str, channel: str, avatar_id: str, always_on: bool = False) -> Binding:
+    """From now on this avatar answers in the channel, in place of any other."""
+    here = {"workspace_id": workspace_id, "channel": channel}
+    what = {"avatar_id": avatar_id, "always_on": always_on}
+    tx.run(_BIND, {"id": ids.new_id(), **here, **what, "created_at": clock.now()})
+    bound = find(tx, workspace_id, channel)
+    assert bound is not None
+    return bound
+
+
+def find(tx: Tx, workspace_id: str, channel: str) -> Binding | None:
+    """Who answers in the channel, where that was chosen."""
+    row = first(tx, _FIND, {"of_workspace": workspace_id, "of_channel": channel})
+    return Binding(*row[:4], bool(row[4])) if row else None
+
+
+def unbind(tx: Tx, workspace_id: str, channel: str) -> bool:
+    """Leave the channel to the workspace's own choice; whether there was a binding."""
+    return tx.run(_UNBIND, {"of_workspace": workspace_id, "of_channel": channel}) > 0
