@@ -224,13 +224,13 @@ def brute(texts: dict[int, str], query: str) -> dict[int, float]:
     """BM25 as the books have it, over everything."""
     documents = {number: tokens(text) for number, text in texts.items()}
     average = sum(map(len, documents.values())) / len(documents)
+    holding = Counter(word for words in documents.values() for word in set(words))
     scores: dict[int, float] = {}
     for number, words in documents.items():
         counts = Counter(words)
         norm = search.K1 * (1 - search.B + search.B * len(words) / average)
         for word in tokens(query):
-            holding = sum(word in other for other in documents.values())
-            idf = log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
+            idf = log(1 + (len(documents) - holding[word] + 0.5) / (holding[word] + 0.5))
             if counts[word]:
                 part = idf * counts[word] * (search.K1 + 1) / (counts[word] + norm)
                 scores[number] = scores.get(number, 0) + part
