@@ -52,6 +52,7 @@ class Context:
 
     request: ChatRequest
     example_ids: tuple[str, ...]
+    example_scores: tuple[float, ...]
     tokens: int
     history: int
 
@@ -166,4 +167,11 @@ def fit(
         temperature=temperature,
         max_output_tokens=max_output_tokens,
     )
-    return Context(request, tuple(shot.id for shot in shots), budget - left, len(history) // 2)
+    shares = {hit.example.id: hit.share for hit in shown.retrieved}
+    return Context(
+        request,
+        example_ids=tuple(shot.id for shot in shots),
+        example_scores=tuple(round(shares.get(shot.id, 0.0), 4) for shot in shots),
+        tokens=budget - left,
+        history=len(history) // 2,
+    )

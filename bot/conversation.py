@@ -283,6 +283,7 @@ class Conversations:
             prompt_version_id=scene.release.prompt_version_id,
             release_id=scene.release.id,
             example_ids=built.example_ids if built else (),
+            example_scores=built.example_scores if built else (),
             answered_from=end.example_ids,
             tokens_in=draft.usage.tokens_in,
             tokens_out=draft.usage.tokens_out,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from adapters.platforms.base import Place, UserError, Who
@@ -110,14 +109,10 @@ def _create_guide(tx: Tx, workspace: Workspace, guide: Guide) -> Avatar:
                 reviewed=True,
                 pinned=example.pinned and wording == example.question,
                 source="guide",
-                source_key=_key(wording),
+                source_key=wording.casefold(),
             )
             for example in guide.examples
             for wording in example.wordings
         ],
     )
     return avatar
-
-
-def _key(wording: str) -> str:
-    return re.sub(r"\W+", "-", wording.casefold()).strip("-")

@@ -6,6 +6,7 @@ change nothing, and lines that changed meanwhile bring the rows up to date.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -100,7 +101,9 @@ _EXAMPLES = Statement(
     )
 )
 _PREFERENCES = Statement(
-    select(_preference.c.source_key).where(
+    select(
+        _preference.c.source_key, _preference.c.context, _preference.c.chosen, _preference.c.rejected
+    ).where(
         _preference.c.avatar_id == bindparam("of_avatar"),
         _preference.c.source == SOURCE,
         _preference.c.source_key.in_(_KEYS),
@@ -346,20 +349,27 @@ def _put_others(
 ) -> Written:
     keys = [into.key(each.key) for each in others]
     of_avatar = {"of_avatar": into.avatar_id}
-    known = {row[0] for of in (_EXAMPLES, _PREFERENCES) for row in _by_keys(tx, of, keys, of_avatar)}
+    known = {row[0] for row in _by_keys(tx, _EXAMPLES, keys, of_avatar)}
+    compared = {row[0]: _compared(row) for row in _by_keys(tx, _PREFERENCES, keys, of_avatar)}
     pairs: list[examples.NewExample] = []
-    added = 0
+    added = updated = 0
     for each in others:
         key = into.key(each.key)
         author = Author(persons[key], into.at)
-        if key in known or not people.may_learn(tx, (author,)):
+        if not people.may_learn(tx, (author,)):
             continue
         if isinstance(each, ImportedExample):
-            pairs.append(_lone_example(into, each, key, author))
-        else:
-            added += preferences.put(tx, _new_preference(into, each, key, author))
+            if key not in known:
+                pairs.append(_lone_example(into, each, key, author))
+        elif compared.get(key) != (each.context, each.chosen, each.rejected):
+            new = preferences.put(tx, _new_preference(into, each, key, author))
+            added, updated = added + new, updated + (not new)
     examples.put_many(tx, pairs)
-    return Written(examples=len(pairs), preferences=added)
+    return Written(updated=updated, examples=len(pairs), preferences=added)
+
+
+def _compared(row: Row) -> tuple[object, ...]:
+    return tuple((turn["role"], turn["content"]) for turn in json.loads(row[1])), row[2], row[3]
 
 
 def _lone_example(into: Into, each: ImportedExample, key: str, author: Author) -> examples.NewExample:

@@ -6,7 +6,7 @@ from adapters.platforms.base import Access, Answer, Call, Command, Field, Param,
 from bot.commands.prompts import day
 from bot.commands.talk import shorten
 from bot.services import Services
-from storage import clock, exchanges
+from storage import clock, exchanges, statistics
 from storage.exchanges import Exchange
 
 DAY_MS = 86_400_000
@@ -87,7 +87,7 @@ async def _stats(services: Services, call: Call) -> Answer:
     days = call.integer("days")
     since = clock.now() - days * DAY_MS if days else None
     stats = await services.database.read(
-        lambda tx: exchanges.stats(tx, scene.workspace.id, scene.avatar.id, since)
+        lambda tx: statistics.stats(tx, scene.workspace.id, scene.avatar.id, since)
     )
     mean = f"{stats.mean_stars:.2f} of 5" if stats.mean_stars is not None else "no ratings yet"
     fields = (

@@ -51,17 +51,17 @@ def commands(services: Services) -> tuple[Command, ...]:
         scene = await services.scene(call)
         return scene.workspace, scene.person
 
-    return transfer_commands(services.database, resolve)
+    return transfer_commands(lambda: services.database, resolve)
 
 
-def transfer_commands(database: Database, resolve: Resolve) -> tuple[Command, ...]:
+def transfer_commands(database: Callable[[], Database], resolve: Resolve) -> tuple[Command, ...]:
     """The same, from no more than it needs."""
 
     async def import_(call: Call) -> Answer:
-        return await _import(database, resolve, call)
+        return await _import(database(), resolve, call)
 
     async def export(call: Call) -> Answer:
-        return await _export(database, resolve, call)
+        return await _export(database(), resolve, call)
 
     return (
         Command(

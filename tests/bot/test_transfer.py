@@ -19,7 +19,7 @@ class Commands:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.all: dict[str, Command] = {
-            each.name: each for each in transfer_commands(database, lambda call: self.resolve())
+            each.name: each for each in transfer_commands(lambda: database, lambda call: self.resolve())
         }
 
     async def resolve(self) -> tuple[Workspace, Person]:
