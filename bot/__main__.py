@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bot.lean  # noqa: F401 - before anything that imports structlog
 from adapters.platforms.base import Answer, Call, Command, Param, UserError
 from adapters.platforms.commandline import command_help, help_table, parse
 from adapters.platforms.usage import SHELL

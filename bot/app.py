@@ -80,7 +80,7 @@ class Application:
         try:
             taught = await self._teach(message)
             return taught or await self._services.conversations.speak(message, reply)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
             return Spoken("declined", text=self._sentence(error, "message"))
 
     async def _teach(self, message: Message) -> Spoken | None:
@@ -111,7 +111,7 @@ class Application:
                 scene.workspace, scene.person, mark.who.access, exchange, mark
             )
             return outcome.answer()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
             return Answer(self._sentence(error, "mark"), ok=False)
 
     async def _marked(self, scene: Scene, mark: Mark) -> Exchange:
@@ -139,7 +139,7 @@ class Application:
             if command.confirm and not call.confirmed:
                 return Answer(f"{command.confirm} Nothing was done; confirm it to go on.", ok=False)
             return await command.run(replace(call, reply=reply))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
             return Answer(self._sentence(error, call.command), ok=False)
 
     async def _refused(self, call: Call) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import structlog
 
 from adapters.platforms.base import End, Message, Place, Reply, Spoken, UserError, Who
-from adapters.vendors.base import ChatModel, Event, Finished, Usage, VendorError
+from adapters.vendors.base import ChatModel, ChatRequest, Finished, Usage, VendorError
 from bot import context
 from bot.context import Context, Rules, Shown
 from bot.errors import for_person
@@ -25,6 +25,7 @@ from bot.models import Models
 from bot.scenes import Scene, Scenes
 from storage import clock, conversations, exchanges
 from storage.database import Database, Tx
+from storage.errors import StorageError
 from storage.exchanges import Completion, Exchange, Pending
 from storage.ids import new_id
 
@@ -43,24 +44,45 @@ class Manner:
     reply_seconds: float
 
 
-@dataclass(slots=True)
-class _Speaking:
-    """A reply that is being given: the task to cancel, and whether somebody asked for that."""
+Ended = Literal["complete", "failed", "cancelled"]
 
+
+@dataclass(slots=True)
+class _Turn:
+    """One reply while it comes to be."""
+
+    scene: Scene
+    pending: Pending
+    shown: Shown
+    reply: Reply
+    model: str
+    began: float = field(default_factory=time.monotonic)
+    built: Context | None = None
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+    end: Finished = field(default_factory=Finished)
+    first_token_ms: int | None = None
+    status: Ended = "complete"
+    failure: Exception | None = None
+    note: str = ""
     task: asyncio.Task[None] | None = None
     stopped: bool = False
 
+    @property
+    def elapsed_ms(self) -> int:
+        """Since the turn began."""
+        return round((time.monotonic() - self.began) * 1000)
 
-@dataclass(slots=True)
-class _Draft:
-    """What has come of a reply so far."""
-
-    text: str = ""
-    usage: Usage = field(default_factory=Usage)
-    end: Finished | None = None
-    first_token_ms: int | None = None
-    failure: Exception | None = None
-    note: str = ""
+    @property
+    def error(self) -> str:
+        """What the row keeps of a failure, for admins."""
+        if self.failure is None:
+            return ""
+        if isinstance(self.failure, TimeoutError):
+            return self.note
+        if isinstance(self.failure, VendorError):
+            return str(self.failure)
+        return f"{type(self.failure).__name__}: {self.failure}"
 
 
 class Conversations:
@@ -76,7 +98,7 @@ class Conversations:
         self._manner = manner
         self._holder = holder
         self._lanes = Lanes(manner.waiting_messages)
-        self._speaking: dict[str, _Speaking] = {}
+        self._speaking: dict[str, _Turn] = {}
         self._running: set[asyncio.Task[object]] = set()
 
     async def speak(self, message: Message, reply: Reply) -> Spoken:
@@ -107,11 +129,11 @@ class Conversations:
 
     def stop(self, place: Place) -> bool:
         """End the reply being given in this conversation; what there is of it stays."""
-        speaking = self._speaking.get(_lane(place))
-        if speaking is None or speaking.task is None or speaking.stopped:
+        turn = self._speaking.get(_lane(place))
+        if turn is None or turn.task is None or turn.stopped:
             return False
-        speaking.stopped = True
-        speaking.task.cancel()
+        turn.stopped = True
+        turn.task.cancel()
         return True
 
     async def drain(self, seconds: float) -> None:
@@ -169,10 +191,14 @@ class Conversations:
             if conversation_id is None:
                 reading.cancel()
                 return await self._repeated(scene, pending)
+            model = scene.release.model or scene.avatar.base_model or self._manner.default_model
             try:
-                return await self._reply(scene, lane, pending, await reading, reply)
+                return await self._reply(_Turn(scene, pending, await reading, reply, model), lane)
             except asyncio.CancelledError:
-                await self._interrupt(pending)
+                await self._interrupt(pending, "interrupted: Understudy was stopped")
+                raise
+            except Exception as error:
+                await self._interrupt(pending, f"interrupted: {error}")
                 raise
 
     async def _read(
@@ -199,119 +225,89 @@ class Conversations:
         log.info("message repeated", message=pending.message_key)
         return Spoken("repeated", exchange_id=before.id if before else "", avatar=scene.avatar.name)
 
-    async def _reply(self, scene: Scene, lane: str, pending: Pending, shown: Shown, reply: Reply) -> Spoken:
-        name = scene.release.model or scene.avatar.base_model or self._manner.default_model
-        draft, began = _Draft(), time.monotonic()
-        speaking = self._speaking[lane] = _Speaking()
-        built: Context | None = None
-        status = "complete"
+    async def _reply(self, turn: _Turn, lane: str) -> Spoken:
+        self._speaking[lane] = turn
         try:
-            vendor, model = self._models.find(name)
-            built = self._fit(scene, vendor, model, shown, pending.user_text)
-            speaking.task = asyncio.create_task(self._stream(vendor, built, draft, began, reply))
-            async with asyncio.timeout(self._manner.reply_seconds):
-                await speaking.task
-        except asyncio.CancelledError:
-            if not speaking.stopped:
-                raise
-            status, draft.note = "cancelled", "stopped"
-        except TimeoutError as error:
-            draft.note = f"cut off after {self._manner.reply_seconds:g} seconds"
-            draft.failure = error
-            status = "complete" if draft.text else "failed"
-        except VendorError as error:
-            status, draft.failure = "failed", error
-            log.warning("vendor failed", vendor=error.vendor, error=str(error), kind=type(error).__name__)
-        except Exception as error:
-            status, draft.failure = "failed", error
-            log.exception("reply failed")
+            await self._generate(turn)
         finally:
             del self._speaking[lane]
-        return await self._complete(scene, pending, shown, built, draft, status, name, began, reply)
+        return await self._complete(turn)
 
-    def _fit(self, scene: Scene, vendor: ChatModel, model: str, shown: Shown, text: str) -> Context:
-        budget = min(self._rules.token_budget, vendor.context_tokens(model) - self._manner.max_output_tokens)
+    async def _generate(self, turn: _Turn) -> None:
+        """Have the model speak; whatever ends that, but a shutdown, is an end of the turn."""
+        try:
+            vendor, model = self._models.find(turn.model)
+            turn.built = self._fit(turn, vendor, model)
+            turn.task = asyncio.create_task(_stream(turn, vendor, turn.built.request))
+            async with asyncio.timeout(self._manner.reply_seconds):
+                await turn.task
+        except asyncio.CancelledError:
+            if not turn.stopped:
+                raise
+            turn.status, turn.note = "cancelled", "stopped"
+        except TimeoutError as error:
+            turn.note = f"cut off after {self._manner.reply_seconds:g} seconds"
+            turn.failure = error
+            turn.status = "complete" if turn.text else "failed"
+        except VendorError as error:
+            turn.status, turn.failure = "failed", error
+            log.warning("vendor failed", vendor=error.vendor, error=str(error), kind=type(error).__name__)
+        except Exception as error:
+            turn.status, turn.failure = "failed", error
+            log.error("reply failed", exc_info=error)
+
+    def _fit(self, turn: _Turn, vendor: ChatModel, model: str) -> Context:
+        room = vendor.context_tokens(model) - self._manner.max_output_tokens
         return context.fit(
-            shown,
+            turn.shown,
             model=model,
-            text=text,
-            unknown=scene.avatar.unknown,
-            budget=budget,
+            text=turn.pending.user_text,
+            unknown=turn.scene.avatar.unknown,
+            budget=min(self._rules.token_budget, room),
             count=lambda piece: vendor.count_tokens(model, piece),
             temperature=self._manner.temperature,
             max_output_tokens=self._manner.max_output_tokens,
         )
 
-    async def _stream(
-        self, vendor: ChatModel, built: Context, draft: _Draft, began: float, reply: Reply
-    ) -> None:
-        stream: AsyncGenerator[Event] = vendor.stream(built.request)
-        async with aclosing(stream):
-            async for event in stream:
-                if isinstance(event, Finished):
-                    draft.end, draft.usage = event, event.usage
-                else:
-                    if draft.first_token_ms is None:
-                        draft.first_token_ms = _since(began)
-                    draft.text += event.text
-                    await reply.grow(draft.text)
-        if not draft.text.strip():
-            raise VendorEmpty(vendor.vendor)
-        if draft.end and draft.end.reason == "length":
-            draft.note = "cut at the length limit"
-
-    async def _complete(
-        self,
-        scene: Scene,
-        pending: Pending,
-        shown: Shown,
-        built: Context | None,
-        draft: _Draft,
-        status: str,
-        name: str,
-        began: float,
-        reply: Reply,
-    ) -> Spoken:
-        end = draft.end or Finished()
-        vendor, _, _ = name.partition(":")
-        completion = Completion(
-            id=pending.id,
-            status=status,
-            reply_text=draft.text,
-            vendor=vendor,
-            model=name,
-            prompt_version_id=scene.release.prompt_version_id,
-            release_id=scene.release.id,
-            example_ids=built.example_ids if built else (),
-            example_scores=built.example_scores if built else (),
-            answered_from=end.example_ids,
-            tokens_in=draft.usage.tokens_in,
-            tokens_out=draft.usage.tokens_out,
-            cost=draft.usage.cost,
-            first_token_ms=draft.first_token_ms,
-            latency_ms=_since(began),
-            error=_error(draft),
-            known=end.known,
-            completed_at=clock.now(),
+    async def _complete(self, turn: _Turn) -> Spoken:
+        done = _completion(turn)
+        await self._database.write(lambda tx: exchanges.complete(tx, done))
+        log.info(
+            "reply given", status=done.status, model=done.model, latency_ms=done.latency_ms, known=done.known
         )
-        await self._database.write(lambda tx: exchanges.complete(tx, completion))
-        log.info("reply given", status=status, model=name, latency_ms=completion.latency_ms, known=end.known)
         sentence = ""
-        if status == "failed":
-            sentence = for_person(draft.failure or TimeoutError(), name)
-            await reply.fail(sentence, pending.reference)
+        if turn.status == "failed":
+            sentence = for_person(turn.failure or TimeoutError(), turn.model)
+            await turn.reply.fail(sentence, turn.pending.reference)
         else:
-            reply_key = await reply.finish(End(pending.id, draft.text, end.known, draft.note))
-            if reply_key and reply_key != pending.id:
-                await self._database.write(lambda tx: exchanges.set_reply_key(tx, pending.id, reply_key))
-        return _spoken(scene, shown, completion, sentence, pending.reference)
+            reply_key = await turn.reply.finish(End(done.id, turn.text, turn.end.known, turn.note))
+            if reply_key and reply_key != done.id:
+                await self._database.write(lambda tx: exchanges.set_reply_key(tx, done.id, reply_key))
+        return _spoken(turn, done, sentence)
 
-    async def _interrupt(self, pending: Pending) -> None:
-        """Shutting down: the row says so, as far as there is still time to write it."""
-        reason = "interrupted: Understudy was stopped"
-        await asyncio.shield(
-            self._database.write(lambda tx: exchanges.interrupt(tx, pending.id, reason, clock.now()))
-        )
+    async def _interrupt(self, pending: Pending, reason: str) -> None:
+        """The row says that nobody answers it any more, as far as it can still be written."""
+        write = self._database.write(lambda tx: exchanges.interrupt(tx, pending.id, reason, clock.now()))
+        try:
+            await asyncio.shield(write)
+        except StorageError as error:
+            log.error("left pending, to be closed at the next start", error=str(error))
+
+
+async def _stream(turn: _Turn, vendor: ChatModel, request: ChatRequest) -> None:
+    async with aclosing(vendor.stream(request)) as stream:
+        async for event in stream:
+            if isinstance(event, Finished):
+                turn.end, turn.usage = event, event.usage
+            else:
+                if turn.first_token_ms is None:
+                    turn.first_token_ms = turn.elapsed_ms
+                turn.text += event.text
+                await turn.reply.grow(turn.text)
+    if not turn.text.strip():
+        raise VendorEmpty(vendor.vendor)
+    if turn.end.reason == "length":
+        turn.note = "cut at the length limit"
 
 
 class VendorEmpty(VendorError):
@@ -323,10 +319,6 @@ class VendorEmpty(VendorError):
 
 def _lane(place: Place) -> str:
     return f"{place.platform}\0{place.workspace}\0{place.conversation}\0{place.avatar}"
-
-
-def _since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)
 
 
 def _begin(tx: Tx, scene: Scene, place: Place, pending: Pending) -> str | None:
@@ -343,31 +335,45 @@ def _begin(tx: Tx, scene: Scene, place: Place, pending: Pending) -> str | None:
     return conversation_id if exchanges.begin(tx, pending) else None
 
 
-def _error(draft: _Draft) -> str:
-    """What the row keeps of a failure, for admins."""
-    if draft.failure is None:
-        return ""
-    if isinstance(draft.failure, TimeoutError):
-        return draft.note
-    if isinstance(draft.failure, VendorError):
-        return str(draft.failure)
-    return f"{type(draft.failure).__name__}: {draft.failure}"
+def _completion(turn: _Turn) -> Completion:
+    built, scene = turn.built, turn.scene
+    vendor, _, _ = turn.model.partition(":")
+    return Completion(
+        id=turn.pending.id,
+        status=turn.status,
+        reply_text=turn.text,
+        vendor=vendor,
+        model=turn.model,
+        prompt_version_id=scene.release.prompt_version_id,
+        release_id=scene.release.id,
+        example_ids=built.example_ids if built else (),
+        example_scores=built.example_scores if built else (),
+        answered_from=turn.end.example_ids,
+        tokens_in=turn.usage.tokens_in,
+        tokens_out=turn.usage.tokens_out,
+        cost=turn.usage.cost,
+        first_token_ms=turn.first_token_ms,
+        latency_ms=turn.elapsed_ms,
+        error=turn.error,
+        known=turn.end.known,
+        completed_at=clock.now(),
+    )
 
 
-def _spoken(scene: Scene, shown: Shown, done: Completion, sentence: str, reference: str) -> Spoken:
+def _spoken(turn: _Turn, done: Completion, sentence: str) -> Spoken:
     return Spoken(
-        status=done.status,
+        status=turn.status,
         exchange_id=done.id,
         text=sentence or done.reply_text,
-        avatar=scene.avatar.name,
+        avatar=turn.scene.avatar.name,
         model=done.model,
         known=done.known,
         example_ids=done.answered_from or done.example_ids,
-        prompt_version=shown.prompt_number,
+        prompt_version=turn.shown.prompt_number,
         tokens_in=done.tokens_in,
         tokens_out=done.tokens_out,
         cost=done.cost,
         latency_ms=done.latency_ms or 0,
         error=done.error,
-        reference=reference,
+        reference=turn.pending.reference,
     )

@@ -64,6 +64,6 @@ def pattern_of(text: str) -> Pattern:
         return "joke"
     if _STORY.search(glance):
         return "story"
-    if "?" in glance or words[0] in _ASKING:
+    if "?" in glance or words[0] in _ASKING or words[0].partition("'")[0] in _ASKING:
         return "question"
     return "statement"

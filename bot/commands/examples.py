@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from adapters.platforms.base import Access, Answer, Call, Command, Param, Table, UserError
 from bot.commands.talk import shorten
@@ -212,7 +213,7 @@ async def _edit(services: Services, call: Call) -> Answer:
     return Answer(f"Example {example.number} is changed.", data={"number": example.number})
 
 
-async def _decide(services: Services, call: Call, status: str) -> Answer:
+async def _decide(services: Services, call: Call, status: Literal["approved", "rejected"]) -> Answer:
     scene = await services.scene(call)
 
     def decide(tx: Tx) -> Example:

@@ -6,8 +6,8 @@ from adapters.platforms.base import Answer, Call, Command, Field
 from bot.commands.prompts import day
 from bot.services import Services
 from storage import audit, clock, people
-from storage.people import Forgotten
 from storage.database import Tx
+from storage.people import Forgotten
 
 
 def commands(services: Services) -> tuple[Command, ...]:
