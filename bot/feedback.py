@@ -118,6 +118,10 @@ class Feedback:
         if event.better:
             mine = Author(person.id, max(event.at, exchange.created_at))
             said.append(lesson_sentence(own, agreed=people.may_learn(tx, (mine,)), asking=ask))
+            if own.status == "approved" and learning.replace_lesson(
+                tx, exchange, person.id, event, self._rules
+            ):
+                said.append("It takes the place of the answer that I had before.")
         fate = own if own.changed else learnt.liked
         return Outcome(
             " ".join(filter(None, said)) or _as_it_is(after),

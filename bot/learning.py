@@ -14,6 +14,7 @@ away: it can be run again at any time, and nothing of it remembers the order in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,7 +26,7 @@ from storage.examples import Example, NewExample, Status
 from storage.exchanges import Exchange, Line
 from storage.people import Author
 from storage.preferences import NewPreference
-from storage.ratings import Better, Shrinkage, Standing
+from storage.ratings import Better, MarkEvent, Shrinkage, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +255,33 @@ def _each_once(authors: Sequence[Author]) -> tuple[Author, ...]:
     for author in authors:
         earliest[author.person_id] = min(author.said_at, earliest.get(author.person_id, author.said_at))
     return tuple(Author(person_id, said_at) for person_id, said_at in earliest.items())
+
+
+def replace_lesson(tx: Tx, exchange: Exchange, person_id: str, event: MarkEvent, rules: Rules) -> bool:
+    """Take away the examples that a reply came from when a lesson has just contradicted it; whether there were any.
+
+    Only those of the same question: to another question their answer may be right. A person's own earlier lesson is taken
+    back as they would do it themselves; what others taught or approved gives way to a reviewer only.
+    """
+    replaced = False
+    for example in examples.many(tx, exchange.answered_from):
+        if example.exchange_id == exchange.id or example.status != "approved":
+            continue
+        if _plain(example.user_text) != _plain(exchange.user_text):
+            continue
+        earlier = example.exchange_id or ""
+        if example.source == "better" and example.source_key == better_key(earlier, person_id):
+            ratings.apply(tx, earlier, person_id, MarkEvent("better", event.at, rates=False, better=""))
+            converge(tx, earlier, rules)
+            replaced = True
+        elif event.by_reviewer:
+            examples.set_status(tx, example.id, "withdrawn", reviewed=True)
+            replaced = True
+    return replaced
+
+
+def _plain(question: str) -> str:
+    return " ".join(re.findall(r"\w+", question.casefold()))
 
 
 def relearn(tx: Tx, person_id: str, since: int, rules: Rules) -> int:

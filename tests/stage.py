@@ -52,6 +52,7 @@ class Stage:
         *,
         known: bool = True,
         sibling_of: str | None = None,
+        answered_from: tuple[str, ...] = (),
     ) -> Exchange:
         """Somebody asks, the avatar answers."""
         self.at += 1
@@ -78,7 +79,7 @@ class Stage:
             prompt_version_id=None,
             release_id=None,
             example_ids=(),
-            answered_from=(),
+            answered_from=answered_from,
             tokens_in=1,
             tokens_out=1,
             cost=None,

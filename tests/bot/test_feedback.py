@@ -387,8 +387,9 @@ async def test_the_offer_is_private() -> None:
 async def teach(at: Table, person: Person, answer: str, access: Access, **more: Any) -> Outcome:
     stage, question = at.stage, more.pop("question", at.exchange.user_text)
     exchange = more.pop("exchange", at.exchange)
+    at.at += 1
     return await at.feedback.teach(
-        stage.workspace, person, access, stage.avatar, at.talk, question, answer, exchange, at=8000, **more
+        stage.workspace, person, access, stage.avatar, at.talk, question, answer, exchange, at=at.at, **more
     )
 
 
@@ -424,6 +425,41 @@ async def test_a_lesson_without_an_exchange(database: Database) -> None:
     refused = await teach(at, bob, "Gone.", Access.REVIEWER, **how)
     assert (refused.example, refused.ask) == ("", True)
     assert (await teach(at, at.ann, "Up the hill.", Access.RATER, **how)).example == "proposed"
+
+
+async def test_a_new_lesson_takes_the_place_of_the_one_it_contradicts(database: Database) -> None:
+    at = await table(database)
+    await teach(at, at.ann, "33 metres.", Access.REVIEWER)
+    old = (await at.examples())["better"]
+    ask = at.stage.exchange
+    again = await ask(at.talk, at.ann, "how tall is the tower", "33 metres.", answered_from=(old.id,))
+    outcome = await at.better(at.ann, "330 metres.", Access.REVIEWER, exchange=again)
+    assert outcome.sentence == f"{LEARNT} It takes the place of the answer that I had before."
+    assert await at.found("tower") == ["330 metres."]
+    assert await at.statuses() == {"better": "withdrawn"}
+
+
+@pytest.mark.parametrize("access", [Access.RATER, Access.REVIEWER])
+async def test_what_others_taught_gives_way_to_a_reviewer_only(database: Database, access: Access) -> None:
+    at = await table(database, auto_approve=True)
+    bob = await at.stage.person("Bob", agrees=True)
+    await at.better(at.ann, "33 metres.")
+    old = (await at.examples())["better"]
+    again = await at.stage.exchange(at.talk, bob, old.user_text, "33 metres.", answered_from=(old.id,))
+    await at.better(bob, "330 metres.", access, exchange=again)
+    kept = ["33 metres."] if access < Access.REVIEWER else []
+    assert await at.found("tower") == sorted([*kept, "330 metres."])
+
+
+async def test_an_answer_that_fits_another_question_stays(database: Database) -> None:
+    at = await table(database)
+    await teach(at, at.ann, "330 metres.", Access.REVIEWER)
+    old = (await at.examples())["better"]
+    other = await at.stage.exchange(
+        at.talk, at.ann, "How tall is Bob?", "330 metres.", answered_from=(old.id,)
+    )
+    await at.better(at.ann, "Two metres.", Access.REVIEWER, exchange=other)
+    assert await at.statuses() == {"better": "approved"}
 
 
 # Everything at once
