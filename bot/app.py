@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import structlog
 
@@ -24,8 +25,6 @@ from adapters.platforms.base import (
 )
 from adapters.vendors.base import ChatModel, VendorError
 from bot import access, feedback
-from bot.commands import every_command
-from bot.commands.model import current
 from bot.context import Rules
 from bot.conversation import Conversations, Manner
 from bot.errors import for_person
@@ -54,19 +53,24 @@ class Application:
     def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
         self._recovery = recovery
-        self._commands = every_command(services)
-        self._by_name = {command.name: command for command in self._commands}
         self._closed = False
 
     @property
     def commands(self) -> Sequence[Command]:
         """Every command, declared once."""
-        return self._commands
+        return tuple(self._by_name.values())
+
+    @cached_property
+    def _by_name(self) -> dict[str, Command]:
+        # A single reply needs none of them, and is there sooner without.
+        from bot.commands import every_command
+
+        return {command.name: command for command in every_command(self._services)}
 
     async def welcome(self, place: Place) -> Welcome:
         """The avatar of this place, for a platform that greets."""
         scene = await self._services.scenes.find(place, self.terminal_who())
-        model = current(self._services, scene)
+        model = self._services.conversations.model_of(scene)
         status = model
         if model.startswith("embedded:"):
             status = f"{model} answers only from examples; /model for a language model"

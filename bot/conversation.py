@@ -127,6 +127,10 @@ class Conversations:
             return None
         return await self._database.read(lambda tx: exchanges.latest(tx, conversation.id))
 
+    def model_of(self, scene: Scene) -> str:
+        """What answers in this scene, as ``vendor:name``: the release's model, the avatar's, or the default one."""
+        return scene.release.model or scene.avatar.base_model or self._manner.default_model
+
     def stop(self, place: Place) -> bool:
         """End the reply being given in this conversation; what there is of it stays."""
         turn = self._speaking.get(_lane(place))
@@ -191,9 +195,9 @@ class Conversations:
             if conversation_id is None:
                 reading.cancel()
                 return await self._repeated(scene, pending)
-            model = scene.release.model or scene.avatar.base_model or self._manner.default_model
             try:
-                return await self._reply(_Turn(scene, pending, await reading, reply, model), lane)
+                turn = _Turn(scene, pending, await reading, reply, self.model_of(scene))
+                return await self._reply(turn, lane)
             except asyncio.CancelledError:
                 await self._interrupt(pending, "interrupted: Understudy was stopped")
                 raise

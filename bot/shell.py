@@ -15,7 +15,6 @@ from adapters.platforms.base import Answer, Command, UserError
 from adapters.platforms.terminal.session import Session
 from adapters.platforms.usage import Value
 from bot.app import Application, open_application
-from bot.commands import every_command
 from bot.report import report
 from bot.services import Services
 from bot.settings import Configuration
@@ -25,17 +24,12 @@ from storage.ids import new_id
 DONE, FAILED, MISUSED, TERMINATED = 0, 1, 2, 143
 
 
-class _Later:
-    """Stands for services that do not run yet: a declaration keeps them, and asks nothing of them."""
-
-    def __getattr__(self, name: str) -> _Later:
-        return self
-
-
 @cache
 def declared() -> tuple[Command, ...]:
     """The commands as they are declared, for help and for reading the command line; none of them can be run."""
-    return every_command(cast(Services, _Later()))
+    from bot.commands import every_command
+
+    return every_command(cast(Services, None))  # a declaration only keeps the services for the day it is run
 
 
 def chat(configuration: Configuration, *, avatar: str, message: str | None, as_json: bool) -> int:

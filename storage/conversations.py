@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import clock, ids
-from storage.database import Row, Statement, Tx, columns_of, first, table
+from storage.database import Row, Statement, Tx, columns_of, first, table, upserting
 from storage.errors import Missing
 from storage.schema import ConversationRow
 
@@ -42,9 +41,8 @@ _GET = Statement(_ALL.where(_talk.c.id == bindparam("of_id")))
 _CURRENT = Statement(_ALL.where(*_WITH))
 _END = Statement(update(_talk).where(*_HERE).values(ended_at=bindparam("new_end")))
 _END_WITH = Statement(update(_talk).where(*_WITH).values(ended_at=bindparam("new_end")))
-_START = Statement(
-    sqlite.insert(_talk).on_conflict_do_nothing(index_elements=_UNIQUE, index_where=_OPEN),
-    postgresql.insert(_talk).on_conflict_do_nothing(index_elements=_UNIQUE, index_where=_OPEN),
+_START = upserting(
+    lambda insert: insert(_talk).on_conflict_do_nothing(index_elements=_UNIQUE, index_where=_OPEN)
 )
 
 

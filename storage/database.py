@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Executable, Table, event
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import make_url
@@ -37,15 +36,26 @@ BUSY_MS = 10_000
 
 
 class Statement:
-    """A Core statement that is compiled once; where the dialects differ, ``postgres`` is the one for Postgres."""
+    """A Core statement that is compiled once; where the dialects differ, ``postgres`` is (or makes) the one for Postgres."""
 
-    __slots__ = ("_names", "_sql", "clause", "postgres")
+    __slots__ = ("_names", "_postgres", "_sql", "clause")
 
-    def __init__(self, clause: Executable, postgres: Executable | None = None) -> None:
+    def __init__(
+        self, clause: Executable, postgres: Executable | Callable[[], Executable] | None = None
+    ) -> None:
         self.clause = clause
-        self.postgres = postgres if postgres is not None else clause
+        self._postgres = postgres
         self._sql: str | None = None
         self._names: dict[str, object] | None = None
+
+    @property
+    def postgres(self) -> Executable:
+        """The statement for Postgres."""
+        if self._postgres is None:
+            return self.clause
+        if callable(self._postgres):
+            self._postgres = self._postgres()
+        return self._postgres
 
     def sqlite(self, params: Params) -> tuple[str, Params]:
         """SQL text and parameters for the sqlite3 module."""
@@ -79,28 +89,42 @@ def columns_of(model: type[SQLModel], record: type[Any]) -> list[ColumnElement[A
     return [table(model).c[field.name] for field in fields(record)]
 
 
+def upserting(build: Callable[[Any], Executable]) -> Statement:
+    """A statement made with a dialect's own ``insert``, which ``build`` is given: Core has no ``ON CONFLICT``.
+
+    The one for Postgres is made when it is first needed: its modules take as long to import as a reply takes.
+    """
+
+    def postgres() -> Executable:
+        from sqlalchemy.dialects import postgresql
+
+        return build(postgresql.insert)
+
+    return Statement(build(sqlite_dialect.insert), postgres)
+
+
 def insert_into(model: type[SQLModel], *, ignore: Sequence[str] | None = None) -> Statement:
     """An insert that takes every column; with ``ignore``, a row that is there by those columns is left alone."""
     target = table(model)
-    lite, post = sqlite_dialect.insert(target), postgresql.insert(target)
-    if ignore is not None:
-        lite = lite.on_conflict_do_nothing(index_elements=list(ignore))
-        post = post.on_conflict_do_nothing(index_elements=list(ignore))
-    return Statement(lite, post)
+
+    def build(insert: Any) -> Executable:
+        made = insert(target)
+        return made if ignore is None else made.on_conflict_do_nothing(index_elements=list(ignore))
+
+    return upserting(build)
 
 
 def upsert_into(model: type[SQLModel], *, on: Sequence[str], update: Sequence[str]) -> Statement:
     """An insert that takes every column and, where a row is there by ``on``, sets ``update`` from the new one."""
     target = table(model)
-    lite, post = sqlite_dialect.insert(target), postgresql.insert(target)
-    return Statement(
-        lite.on_conflict_do_update(
-            index_elements=list(on), set_={name: lite.excluded[name] for name in update}
-        ),
-        post.on_conflict_do_update(
-            index_elements=list(on), set_={name: post.excluded[name] for name in update}
-        ),
-    )
+
+    def build(insert: Any) -> Executable:
+        made = insert(target)
+        return made.on_conflict_do_update(
+            index_elements=list(on), set_={name: made.excluded[name] for name in update}
+        )
+
+    return upserting(build)
 
 
 class Tx(Protocol):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from typing import Any
+
+from sqlalchemy import Executable, bindparam, func, select
 from sqlmodel import SQLModel
 
-from storage.database import Statement, Tx, first, table
+from storage.database import Statement, Tx, first, table, upserting
 from storage.errors import Missing
 from storage.schema import AvatarRow, CounterRow
 
@@ -29,16 +30,13 @@ def following(tx: Tx, last: Statement, avatar_id: str) -> int:
     return (tx.rows(last, {"of_avatar": avatar_id})[0][0] or 0) + 1
 
 
-_lite = sqlite.insert(_counter).values(name=bindparam("of_name"), value=bindparam("count"))
-_post = postgresql.insert(_counter).values(name=bindparam("of_name"), value=bindparam("count"))
-_COUNT_ON = Statement(
-    _lite.on_conflict_do_update(
-        index_elements=["name"], set_={"value": _counter.c.value + _lite.excluded.value}
-    ).returning(_counter.c.value),
-    _post.on_conflict_do_update(
-        index_elements=["name"], set_={"value": _counter.c.value + _post.excluded.value}
-    ).returning(_counter.c.value),
-)
+def _count_on(insert: Any) -> Executable:
+    made = insert(_counter).values(name=bindparam("of_name"), value=bindparam("count"))
+    added = {"value": _counter.c.value + made.excluded.value}
+    return made.on_conflict_do_update(index_elements=["name"], set_=added).returning(_counter.c.value)
+
+
+_COUNT_ON = upserting(_count_on)
 
 
 def fresh(tx: Tx, name: str, count: int = 1) -> range:

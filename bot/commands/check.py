@@ -6,7 +6,6 @@ import shutil
 
 from adapters.platforms.base import Access, Answer, Call, Command, Table
 from adapters.vendors.base import VendorError
-from bot.commands.model import current
 from bot.services import Services
 
 LOW_DISK = 500 * 1024 * 1024
@@ -24,7 +23,7 @@ def commands(services: Services) -> tuple[Command, ...]:
 async def _check(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
     rows = [_settings(services), _database(services), _disk(services)]
-    rows.append(await _model(services, current(services, scene)))
+    rows.append(await _model(services, services.conversations.model_of(scene)))
     rows.extend(_platforms(services))
     ok = all(state != "problem" for state, _, _ in rows)
     text = "All is well." if ok else "Something needs you: see the lines marked problem."

@@ -46,11 +46,6 @@ async def _available(services: Services) -> list[tuple[str, str]]:
     return found
 
 
-def current(services: Services, scene: Scene) -> str:
-    """The model that answers in this scene, as ``vendor:name``."""
-    return scene.release.model or scene.avatar.base_model or services.configuration.settings.models.default
-
-
 async def _model(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
     name = call.text("name")
@@ -104,7 +99,7 @@ async def _check(services: Services, model: str) -> None:
 
 
 async def _show(services: Services, scene: Scene, *, everything: bool) -> Answer:
-    model = current(services, scene)
+    model = services.conversations.model_of(scene)
     text = f"{scene.avatar.name} answers with {model}."
     if model.startswith("embedded:"):
         text += " It answers only from examples; `/model name:` with a language model makes it speak freely."

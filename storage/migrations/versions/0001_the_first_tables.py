@@ -1,5 +1,7 @@
 """The first tables, and those of retrieval."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -19,7 +21,7 @@ _TABLES = (
 )
 
 
-def _only(condition: str) -> dict[str, sa.TextClause]:
+def _only(condition: str) -> dict[str, Any]:
     """An index of the rows for which the condition holds."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
