@@ -54,7 +54,7 @@ class ContextSettings(_Section):
     history_exchanges: Annotated[int, Field(ge=0, le=200)] = 20
     examples: Annotated[int, Field(ge=0, le=20)] = 4
     pinned_examples: Annotated[int, Field(ge=0, le=20)] = 3
-    floor: Share = 0.12
+    floor: Share = 0.2
     diversity: Share = 0.3
 
 

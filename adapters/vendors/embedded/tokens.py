@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 # Letters of scripts without spaces one by one; runs of other letters; runs of digits; every other visible character.
@@ -19,12 +20,22 @@ def _size(match: re.Match[str]) -> int:
     return -(-length // _DIGITS) if match.lastgroup == "digits" else 1
 
 
+# The same prompt, examples and history are counted for every message of a conversation. Long texts are not kept: the
+# cache holds at most some ten megabytes.
+_KEPT: Final = 4_000
+
+
+@lru_cache(maxsize=2_048)
+def _kept(text: str) -> int:
+    return sum(map(_size, _PIECE.finditer(text)))
+
+
 def count(text: str) -> int:
     """Tokens of ``text``: one for every six letters of a word begun, every three digits, every other sign.
 
     White space is free. Two texts put together never take fewer tokens than either alone, nor more than both.
     """
-    return sum(map(_size, _PIECE.finditer(text)))
+    return _kept(text) if len(text) <= _KEPT else sum(map(_size, _PIECE.finditer(text)))
 
 
 def truncate(text: str, limit: int) -> str:
