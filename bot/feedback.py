@@ -124,7 +124,7 @@ class Feedback:
                 said.append("It takes the place of the answer that I had before.")
         fate = own if own.changed else learnt.liked
         return Outcome(
-            " ".join(filter(None, said)) or _as_it_is(after),
+            " ".join(filter(None, said)) or _as_it_is(after, learning.own_lesson(tx, exchange, person.id)),
             ask=ask,
             changed=applied.changed,
             example=fate.status if fate.changed else "",
@@ -239,11 +239,18 @@ def _withdrawn(before: Rating | None, after: Rating) -> str:
     return f"{together[0].upper()}{together[1:]} {'are' if some else 'is'} withdrawn."
 
 
-def _as_it_is(after: Rating) -> str:
-    """Where an event changed nothing, or brought back an older mark."""
+def _as_it_is(after: Rating, lesson: str) -> str:
+    """Where an event changed nothing, or brought back an older mark; ``lesson`` is the exchange they taught this at."""
     if after.stars is not None:
         return f"Your rating is {after.stars} of 5."
-    return "Your rating is as it was." if not after.empty else "There is no rating of yours on this reply."
+    if not after.empty:
+        return "Your rating is as it was."
+    told = "There is no rating of yours on this reply."
+    return (
+        f"{told} It came from what you taught: `/rate none exchange:{lesson}` takes that back."
+        if lesson
+        else told
+    )
 
 
 def lesson_sentence(fate: Fate, *, agreed: bool, asking: bool) -> str:

@@ -280,6 +280,15 @@ def replace_lesson(tx: Tx, exchange: Exchange, person_id: str, event: MarkEvent,
     return replaced
 
 
+def own_lesson(tx: Tx, exchange: Exchange, person_id: str) -> str:
+    """The id of the exchange at which this person taught what the reply came from; empty where they did not."""
+    for example in examples.many(tx, exchange.answered_from):
+        taught_at = example.exchange_id or ""
+        if example.status == "approved" and example.source_key == better_key(taught_at, person_id):
+            return taught_at
+    return ""
+
+
 def _plain(question: str) -> str:
     return " ".join(re.findall(r"\w+", question.casefold()))
 

@@ -51,6 +51,14 @@ _DROP_AUTHORS = Statement(delete(_author).where(_author.c.owner_id == _ID))
 _DROP_AUTHOR = Statement(delete(_author).where(_author.c.person_id == _PERSON))
 _DROP_PREFERENCE = Statement(delete(_preference).where(_preference.c.id == _ID))
 _DROP_RATINGS_OF = Statement(delete(_rating).where(_rating.c.exchange_id == _ID))
+_DROP_TOMBSTONES = Statement(
+    delete(_rating).where(
+        _rating.c.person_id == _PERSON,
+        _rating.c.stars.is_(None),
+        _rating.c.comment == "",
+        _rating.c.better == "",
+    )
+)
 _DROP_RATINGS_BY = Statement(delete(_rating).where(_rating.c.person_id == _PERSON))
 _DROP_EXCHANGE = Statement(delete(_exchange).where(_exchange.c.id == _ID))
 _DROP_CONVERSATION = Statement(delete(_conversation).where(_conversation.c.id == _ID, ~_CROWD.exists()))
@@ -87,6 +95,7 @@ def forget(tx: Tx, person: Person, *, liked: float = ratings.LIKED) -> Forgotten
     found = tx.rows(_EXCHANGES, {"of_person": person.id})
     own = dict.fromkeys(str(row[0]) for row in found)
     elsewhere = [rated for rated in _ids(tx, _RATED, of_person=person.id) if rated not in own]
+    tx.run(_DROP_TOMBSTONES, {"of_person": person.id})  # nothing is left in them: they are not counted
     forgotten = Forgotten(
         examples=_drop_examples(tx, _resting_on(tx, _EXAMPLES_WITH, _EXAMPLES_OF, person.id, own)),
         preferences=_drop_preferences(

@@ -439,6 +439,17 @@ async def test_a_new_lesson_takes_the_place_of_the_one_it_contradicts(database: 
     assert await at.statuses() == {"better": "withdrawn"}
 
 
+async def test_who_takes_back_a_reply_of_their_own_lesson_is_told_where_it_is(database: Database) -> None:
+    at = await table(database)
+    await teach(at, at.ann, "330 metres.", Access.REVIEWER)
+    lesson = (await at.examples())["better"]
+    again = await at.stage.exchange(at.talk, at.ann, "The tower?", "330 metres.", answered_from=(lesson.id,))
+    outcome = await at.mark(at.ann, exchange=again, source="", clear=True)
+    assert f"`/rate none exchange:{at.exchange.id}` takes that back" in outcome.sentence
+    await at.mark(at.ann, source="", clear=True)
+    assert await at.found("tower") == []
+
+
 @pytest.mark.parametrize("access", [Access.RATER, Access.REVIEWER])
 async def test_what_others_taught_gives_way_to_a_reviewer_only(database: Database, access: Access) -> None:
     at = await table(database, auto_approve=True)
