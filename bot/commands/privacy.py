@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from adapters.platforms.base import Answer, Call, Command, Field
+from adapters.platforms.base import Access, Answer, Call, Command, Field, Param
 from bot.commands.prompts import day
 from bot.services import Services
-from storage import audit, clock, people
+from storage import audit, clock, people, workspaces
 from storage.database import Tx
 from storage.people import Forgotten
 
@@ -28,6 +28,9 @@ def commands(services: Services) -> tuple[Command, ...]:
     async def delete(call: Call) -> Answer:
         return await _delete(services, call)
 
+    async def policy(call: Call) -> Answer:
+        return await _policy(services, call)
+
     return (
         Command("privacy show", "what is kept of you, and what you agreed to", show),
         Command("privacy consent", "agree that the avatars here may learn from what you write", consent),
@@ -42,6 +45,15 @@ def commands(services: Services) -> tuple[Command, ...]:
             "delete everything of yours in this workspace",
             delete,
             confirm="Everything you said, rated and taught here is deleted for good. Do it?",
+        ),
+        Command(
+            "privacy policy",
+            "what silence means here: learn only from who said yes, or from all who did not say no",
+            policy,
+            access=Access.OWNER,
+            params=(
+                Param("policy", "the rule of this workspace", "choice", True, choices=("opt-in", "opt-out")),
+            ),
         ),
     )
 
@@ -152,3 +164,24 @@ async def _delete(services: Services, call: Call) -> Answer:
             "preferences": gone.preferences,
         },
     )
+
+
+async def _policy(services: Services, call: Call) -> Answer:
+    scene = await services.scene(call)
+    policy = call.text("policy")
+    if policy == scene.workspace.consent:
+        return Answer(f"The rule here is {policy} already.", data={"policy": policy})
+
+    def change(tx: Tx) -> None:
+        workspaces.set_consent(tx, scene.workspace.id, policy)
+        audit.write(
+            tx, scene.workspace.id, "privacy policy", person_id=scene.person.id, detail={"policy": policy}
+        )
+
+    await services.database.write(change)
+    told = {
+        "opt-in": "From now on I learn only from people who said yes.",
+        "opt-out": "From now on I may learn from everybody who does not say no: tell your people, and that "
+        "`/privacy withdraw` is open to them.",
+    }[policy]
+    return Answer(told, data={"policy": policy})
