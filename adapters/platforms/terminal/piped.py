@@ -47,7 +47,7 @@ async def answer_once(session: Session, text: str, *, as_json: bool, out: TextIO
     reply = PlainReply(out, err, live=out.isatty(), silent=as_json)
     spoken = await session.host.speak(session.message(text), reply)
     if spoken.status in {"declined", "ignored", "repeated"}:
-        err.write((spoken.text or "There is no reply to this message.") + "\n")
+        err.write(f"understudy: {spoken.text or 'There is no reply to this message.'}\n")
         return UNUSABLE
     if as_json:
         out.write(json.dumps(spoken_data(spoken), ensure_ascii=False) + "\n")

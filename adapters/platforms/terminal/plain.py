@@ -62,7 +62,7 @@ class PlainReply:
         if self._shown:
             self._out.write("\n")
             self._out.flush()
-        self._err.write(with_reference(sentence, reference) + "\n")
+        self._err.write(f"understudy: {with_reference(sentence, reference)}\n")
 
 
 def with_reference(sentence: str, reference: str) -> str:

@@ -416,10 +416,10 @@ async def test_json_has_exactly_these_names(host: FakeHost) -> None:
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_codes_and_sentences(host: FakeHost, as_json: bool) -> None:
     host.spoken = Spoken("declined", text="Too long.")
-    assert await _once(host, as_json=as_json) == (2, "", "Too long.\n")
+    assert await _once(host, as_json=as_json) == (2, "", "understudy: Too long.\n")
     host.spoken = Spoken("failed", text="No model.", error="denied", reference="r7")
     code, out, err = await _once(host, as_json=as_json)
-    assert (code, err) == (1, "No model. (reference r7)\n")
+    assert (code, err) == (1, "understudy: No model. (reference r7)\n")
     if as_json:
         assert (json.loads(out)["error"], json.loads(out)["reply"]) == ("denied", "")
     host.spoken = Spoken("taught", text="Learnt.")
