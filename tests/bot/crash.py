@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -68,6 +67,11 @@ class Found:
     interrupted: int
 
 
+def _key(line: str) -> list[str]:
+    """The key that a whole line tells; the last line may be cut."""
+    return [line.strip()] if line.startswith("round-") and line.endswith("\n") else []
+
+
 def one_round(number: int, data_dir: Path, moment: random.Random) -> Found:
     """Start the child, kill it after a random share of its replies has begun, and count what is left."""
     environment = {
@@ -75,28 +79,20 @@ def one_round(number: int, data_dir: Path, moment: random.Random) -> Found:
         "UNDERSTUDY_DATA_DIR": str(data_dir),
         "UNDERSTUDY_LIMITS__WAITING_MESSAGES": "500",
     }
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.bot.crash", "--child", str(number)],
-        stdout=subprocess.PIPE,
-        env=environment,
-        text=True,
-    )
-    assert child.stdout is not None
+    command = [sys.executable, "-m", "tests.bot.crash", "--child", str(number)]
     accepted: set[str] = set()
-    deadline = moment.randrange(1, MESSAGES * 4)
-    lines = 0
-    for line in child.stdout:
-        word = line.strip()
-        if word.startswith("round-") and line.endswith("\n"):
-            accepted.add(word)
-            lines += 1
-        if word == "done" or lines >= deadline:
-            break
-    child.send_signal(signal.SIGKILL)
-    for line in child.stdout:
-        if line.startswith("round-") and line.endswith("\n"):
-            accepted.add(line.strip())
-    child.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
+        assert child.stdout is not None
+        deadline = moment.randrange(1, MESSAGES * 4)
+        lines = 0
+        for line in child.stdout:
+            lines += line.startswith("round-")
+            accepted.update(_key(line))
+            if line == "done\n" or lines >= deadline:
+                break
+        child.kill()
+        for line in child.stdout:
+            accepted.update(_key(line))
     return asyncio.run(_count(number, data_dir, accepted))
 
 
