@@ -164,3 +164,18 @@ async def test_people_who_rate_at_the_same_moment_all_count(database: Database) 
     exchange = await asked(stage, crowd[0])
     await asyncio.gather(*(rated(stage, person, exchange, MarkEvent("stars", 1, 5)) for person in crowd))
     assert await quality(stage, exchange) == (pytest.approx(12.5 / 13), 12)
+
+
+async def test_two_processes_that_rate_at_the_same_moment_lose_nothing(database: Database) -> None:
+    stage = await set_stage(database)
+    crowd = [await stage.person(f"Person {number}") for number in range(12)]
+    exchange = await asked(stage, crowd[0])
+    other = await Database.open(database.url)
+    try:
+        sides = (stage, Stage(other, stage.workspace, stage.avatar))
+        mark = MarkEvent("stars", 1, 5)
+        ones = (rated(sides[number % 2], person, exchange, mark) for number, person in enumerate(crowd))
+        await asyncio.gather(*ones)
+    finally:
+        await other.close()
+    assert await quality(stage, exchange) == (pytest.approx(12.5 / 13), 12)
