@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bot.lean  # noqa: F401 - before anything that imports structlog
+import bot.lean  # noqa: F401  # pyright: ignore[reportUnusedImport] - before anything that imports structlog
 from adapters.platforms.base import Answer, Call, Command, Param, UserError
-from adapters.platforms.commandline import command_help, help_table, parse
+from adapters.platforms.commandline import command_help, parse
 from adapters.platforms.usage import SHELL
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 DONE, FAILED, MISUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
-OPTIONS = """Options, anywhere on the line:
-
-- `--config PATH` Take the settings from this file
-- `--avatar NAME` Speak with this avatar, not the one that is in use here
-- `--json` Print one JSON object, for scripts
-- `--yes` Answer the confirmation of a command that cannot be undone
-- `--version`, `--help`"""
+OPTIONS = (
+    ("--config PATH", "take the settings from this file"),
+    ("--avatar NAME", "speak with this avatar, not the one that is in use here"),
+    ("--json", "print one JSON object, for scripts"),
+    ("--yes", "go ahead with a command that asks before it deletes"),
+    ("--help, --version", ""),
+)
 
 
 async def _elsewhere(call: Call) -> Answer:
@@ -37,14 +37,14 @@ async def _elsewhere(call: Call) -> Answer:
 
 CHAT = Command(
     "chat",
-    "Talk with an avatar here; with --message or piped text, print its reply and end.",
+    "talk with an avatar; with --message or piped text, print one reply and end",
     _elsewhere,
     params=(
-        Param("message", "What to say. Without it, all of standard input is one message", rest=True),
-        Param("avatar", "The avatar to talk to"),
+        Param("message", "what to say; without it, all of standard input is one message", rest=True),
+        Param("avatar", "the avatar to talk to, when it is not the one in use here"),
     ),
 )
-RUN = Command("run", "Serve every platform whose token is set, until stopped.", _elsewhere)
+RUN = Command("run", "serve every platform whose token is set, until stopped", _elsewhere)
 
 
 @dataclass(slots=True)
@@ -222,12 +222,22 @@ def _matching(commands: Sequence[Command], words: Sequence[str]) -> tuple[Comman
 
 def _help(commands: Sequence[Command]) -> int:
     if len(commands) == 1:
-        text = command_help(commands[0], SHELL)
-    else:
-        text = help_table([CHAT, RUN, *(c for c in commands if c.name not in {"chat", "run"})], SHELL)
-        text = f"Understudy: a chat avatar that learns its part from its audience.\n\n{text}\n\n{OPTIONS}"
-    print(text.replace("`", ""))
+        print(command_help(commands[0], SHELL).replace("`", ""))
+        return DONE
+    listed = [(command.name, command.help.replace("`", "")) for command in commands]
+    if any(command.name == "help" for command in commands):  # all of them, not a group
+        print("Understudy: a chat avatar that learns its part from its audience.\n")
+        listed = [(CHAT.name, CHAT.help), (RUN.name, RUN.help), *listed]
+    print("understudy COMMAND [VALUES] [OPTIONS]\n")
+    print(_columns(listed))
+    print("\nOptions, anywhere on the line:\n\n" + _columns(OPTIONS))
+    print("\nunderstudy COMMAND --help explains one command.")
     return DONE
+
+
+def _columns(rows: Sequence[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:<{width}}  {text}".rstrip() for name, text in rows)
 
 
 if __name__ == "__main__":
