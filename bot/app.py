@@ -97,11 +97,19 @@ class Application:
             return None
         mark = Mark(message.place, message.who, "teach", message.at, rates=False, better=answer)
         outcome = await self._services.feedback.mark(
-            scene.workspace, scene.person, message.who.access, exchange, mark
+            scene.workspace,
+            scene.person,
+            message.who.access,
+            exchange,
+            mark,
+            may_ask=self._services.interactive,
         )
-        said = outcome.answer()
         return Spoken(
-            "taught", exchange.id, said.text, scene.avatar.name, offer=said if said.buttons else None
+            "taught",
+            exchange.id,
+            outcome.sentence,
+            scene.avatar.name,
+            offer=outcome.offer(local=_local(message.place)),
         )
 
     async def mark(self, mark: Mark) -> Answer:
@@ -114,7 +122,7 @@ class Application:
             outcome = await self._services.feedback.mark(
                 scene.workspace, scene.person, mark.who.access, exchange, mark
             )
-            return outcome.answer()
+            return outcome.answer(local=_local(mark.place))
         except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
             return Answer(self._sentence(error, "mark"), ok=False)
 
@@ -191,6 +199,11 @@ class Application:
         await self._services.database.close()
 
 
+def _local(place: Place) -> bool:
+    """Whether what is said there stays on this machine."""
+    return place.platform == "terminal"
+
+
 def _login_name() -> str:
     try:
         return getpass.getuser()
@@ -233,8 +246,13 @@ async def open_application(configuration: Configuration, *, interactive: bool) -
         reply_seconds=settings.limits.reply_seconds,
     )
     conversations = Conversations(database, scenes, models, rules, manner, recovery.holder.id)
-    rating = Feedback(database, feedback.Rules(example_stars=settings.feedback.example_stars))
-    services = Services(configuration, database, scenes, models, conversations, rating)
+    rating = Feedback(
+        database,
+        feedback.Rules(
+            example_stars=settings.feedback.example_stars, earlier_turns=settings.context.history_exchanges
+        ),
+    )
+    services = Services(configuration, database, scenes, models, conversations, rating, interactive)
     return Application(services, recovery)
 
 

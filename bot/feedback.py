@@ -41,20 +41,30 @@ class Outcome:
     example: str = ""
     exchange_id: str = ""
 
-    def answer(self) -> Answer:
+    def answer(self, *, local: bool = False) -> Answer:
         """The same for the person's eyes, with the question about consent where it is due."""
         data = {"exchange_id": self.exchange_id, "changed": self.changed, "example": self.example}
-        if not self.ask:
+        offer = self.offer(local=local)
+        if offer is None:
             return Answer(self.sentence, data=data)
-        offer = consent_offer()
         return replace(offer, text=f"{self.sentence}\n\n{offer.text}", data=data)
 
+    def offer(self, *, local: bool = False) -> Answer | None:
+        """The question about consent, where it is due."""
+        return consent_offer(local=local) if self.ask else None
 
-def consent_offer() -> Answer:
-    """The question that is put once: may what you write be learnt from?"""
+
+def consent_offer(*, local: bool = False) -> Answer:
+    """The question that is put once: may what you write be learnt from? ``local`` says that it stays on this machine."""
+    if local:
+        text = "May I learn from what you write? It stays on this machine"
+    else:
+        text = (
+            "May I learn from what you write, starting with this? With your yes, good replies and better answers become "
+            "examples here; you can take it back at any time."
+        )
     return Answer(
-        "May I learn from what you write, starting with this? With your yes, good replies and better answers become "
-        "examples here; you can take it back at any time.",
+        text,
         buttons=(
             Button("Yes", "privacy consent", style="good"),
             Button("No", "privacy decline"),

@@ -17,7 +17,10 @@ from storage.exchanges import Exchange
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of the application that a command may ask for something."""
+    """The parts of the application that a command may ask for something.
+
+    ``interactive`` is False where nobody could answer a question, such as in a script.
+    """
 
     configuration: Configuration
     database: Database
@@ -25,6 +28,7 @@ class Services:
     models: Models
     conversations: Conversations
     feedback: Feedback
+    interactive: bool = True
 
     async def scene(self, call: Call) -> Scene:
         """Who gives this command, to which avatar."""

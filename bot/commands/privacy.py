@@ -108,8 +108,10 @@ async def _consent(services: Services, call: Call) -> Answer:
     await services.database.write(give)
     person = await services.database.read(lambda tx: people.get(tx, scene.person.id))
     await services.feedback.relearn(person, covers_from)
+    learnt = (await services.database.read(lambda tx: people.held(tx, person.id))).examples
+    now = "I have learnt what you just gave me, and " if learnt else ""
     return Answer(
-        "Thank you: I may learn from what you write from here on. `/privacy withdraw` takes it back.",
+        f"Thank you: {now}I may learn from what you write from here on. `/privacy withdraw` takes it back.",
         data={"consent": "given"},
     )
 

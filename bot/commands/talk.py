@@ -131,8 +131,10 @@ async def _rate(services: Services, call: Call) -> Answer:
         better=call.text("better") or None,
         exchange_id=exchange.id,
     )
-    outcome = await services.feedback.mark(scene.workspace, scene.person, call.who.access, exchange, mark)
-    return outcome.answer()
+    outcome = await services.feedback.mark(
+        scene.workspace, scene.person, call.who.access, exchange, mark, may_ask=services.interactive
+    )
+    return outcome.answer(local=call.local)
 
 
 async def _why(services: Services, call: Call) -> Answer:

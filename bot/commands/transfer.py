@@ -102,7 +102,7 @@ async def _import(database: Database, resolve: Resolve, call: Call) -> Answer:
             "`understudy import PATH --avatar NAME`."
         )
     path, avatar = _path(call.text("path")), _named(call.text("avatar"))
-    if not call.flag("consented") and not call.confirmed:
+    if not call.flag("consented"):
         again = {"path": call.text("path"), "avatar": avatar, "consented": "true"}
         button = Button("I vouch for it: import", "import", again)
         return Answer(_VOUCH.format(name=path.name, avatar=avatar), buttons=(button,), ok=False)
