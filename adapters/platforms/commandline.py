@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 
 from adapters.platforms.base import Command, Param, UserError
 from adapters.platforms.usage import CHAT, SHELL, Style, Value, command_help, help_table, limits, usage
-from adapters.platforms.words import Word, read_word, words_of
+from adapters.platforms.words import CLOSING, Word, read_word, words_of
 
 __all__ = ["command_help", "convert", "find", "help_table", "nearest", "parse", "unknown", "usage"]
 
@@ -95,8 +95,8 @@ class _Source(Protocol):
         """The word that is the value of the parameter whose name was just read, or ``None`` when it is missing."""
         ...
 
-    def rest(self) -> str:
-        """All that is left."""
+    def rest(self, command: Command) -> str:
+        """All that is left; in the chat's grammar, what quotes enclose when only named values follow."""
         ...
 
     def back(self) -> None:
@@ -127,11 +127,19 @@ class _Line:
         word = self.word()
         return None if word is None else word.text
 
-    def rest(self) -> str:
+    def rest(self, command: Command) -> str:
+        quoted = read_word(self._text, self._at) if self._opens_quote() else None
+        if quoted is not None and quoted.quoted:
+            ahead = read_word(self._text, quoted.end) if not self._opens_quote(quoted.end) else quoted
+            if ahead is None or self._is_name(ahead, command):
+                self._at = quoted.end
+                return quoted.text
         left = self._text[self._at :].strip()
         self._at = len(self._text)
-        word = read_word(left, 0)
-        return word.text if word is not None and word.quoted and word.end == len(left) else left
+        return left
+
+    def _opens_quote(self, at: int | None = None) -> bool:
+        return self._text[self._at if at is None else at :].lstrip()[:1] in {*CLOSING, "'"}
 
     def back(self) -> None:
         self._at = self._last
@@ -190,7 +198,7 @@ class _Argv:
         self._at += 1
         return self._words[self._at - 1]
 
-    def rest(self) -> str:
+    def rest(self, command: Command) -> str:
         left = self._words[self._at :]
         self._at = len(self._words)
         return " ".join(left)
@@ -249,10 +257,10 @@ def _assign(command: Command, source: _Source, style: Style) -> Values:
         if param.name in given:
             raise UserError(f"{style.param(param.name)} is given twice.")
         if name:
-            given[param.name] = _named_value(param, value, source, style)
+            given[param.name] = _named_value(param, value, source, command, style)
         elif param.rest:
             source.back()
-            given[param.name] = convert(param, source.rest(), style)
+            given[param.name] = convert(param, source.rest(command), style)
         else:
             given[param.name] = convert(param, word.text, style)
     return complete_values(command, given, style)
@@ -276,11 +284,11 @@ def _extra(command: Command, word: Word, given: Values, style: Style) -> None:
     )
 
 
-def _named_value(param: Param, value: str | None, source: _Source, style: Style) -> Value:
+def _named_value(param: Param, value: str | None, source: _Source, command: Command, style: Style) -> Value:
     if param.kind == "flag" and value is None:
         return True
     if value is None:
-        value = source.rest() if param.rest else source.value(param.name)
+        value = source.rest(command) if param.rest else source.value(param.name)
     if value is None:
         raise UserError(f"{style.param(param.name)} is without a value.")
     return convert(param, value, style)

@@ -101,10 +101,10 @@ def command_help(command: Command, style: Style = CHAT) -> str:
             facts.append("a number" + within)
         if param.default not in (None, "", False):
             facts.append(f"{_written(param.default)} unless given")
-        lines.append(f"- {style.param(param.name)} {'; '.join(facts)}")
+        lines.append(f"- {style.param(param.name)} — {'; '.join(facts)}")
     return "\n".join(lines)
 
 
 def help_table(commands: Sequence[Command], style: Style = CHAT) -> str:
     """Every command with its help, as Markdown."""
-    return "\n".join(f"- `{style.before}{command.name}` {command.help}" for command in commands)
+    return "\n".join(f"- `{style.before}{command.name}` — {command.help}" for command in commands)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adapters.platforms.base import UserError
 
-_CLOSING = {'"': '"', "“": "”", "”": "”", "„": "“”"}
+CLOSING = {'"': '"', "“": "”", "”": "”", "„": "“”"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def read_word(line: str, at: int) -> Word | None:
     start = _skip_space(line, at)
     if start >= len(line):
         return None
-    if line[start] in _CLOSING:
+    if line[start] in CLOSING:
         return _quoted(line, start)
     if line[start] == "'":
         return _apostrophes(line, start) or _bare(line, start)
@@ -58,7 +58,7 @@ def _bare(line: str, at: int) -> Word | None:
 
 
 def _quoted(line: str, start: int) -> Word:
-    closing = _CLOSING[line[start]]
+    closing = CLOSING[line[start]]
     text: list[str] = []
     at = start + 1
     while at < len(line):

@@ -142,7 +142,7 @@ class Chat:
             self._screen.hint("Stopped.")
             return
         if spoken.status == "taught":
-            self._screen.say(f"✓ {spoken.text}", "green")
+            self._screen.paragraph(spoken.text)
         elif spoken.status in {"declined", "repeated"}:
             self._screen.problem(spoken.text or "This message was answered before.")
         if spoken.offer is not None:
@@ -214,6 +214,7 @@ class Chat:
         self._welcome = await self.session.host.welcome(self.session.place)
         if self._welcome.avatar != before.avatar:
             self._last_exchange = ""
+            self._screen.gap()
             self._screen.greet(self._welcome)
 
     def _dialog(self, keyboard: Keyboard) -> Dialog:

@@ -17,6 +17,7 @@ from adapters.platforms.base import Answer, End, File, Table, Welcome
 from adapters.platforms.terminal.markdown import WIDTH, Block, settled, tail
 from adapters.platforms.terminal.plain import clean, save, with_reference
 
+_LONGEST_ID = 40
 _DRAW_SECONDS = 0.07  # about as often as an eye notices
 
 
@@ -40,16 +41,19 @@ class Screen:
             lines += [_suggestion(number, text) for number, text in enumerate(welcome.suggestions, 1)]
         colour = _style(welcome.colour)
         title = Text(f" {clean(welcome.avatar)} ", style=colour + Style(bold=True))
-        self.console.print(
-            Panel(
-                Group(*lines),
-                title=title,
-                title_align="left",
-                border_style=colour,
-                padding=(1, 2),
-                width=min(self.console.width, 78),
+        if lines:
+            self.console.print(
+                Panel(
+                    Group(*lines),
+                    title=title,
+                    title_align="left",
+                    border_style=colour,
+                    padding=(1, 2),
+                    width=min(self.console.width, 78),
+                )
             )
-        )
+        else:
+            self.console.print(title)
         ask = f"Press a number or Tab for one of these, or write to {clean(welcome.avatar)}."
         if not welcome.suggestions:
             ask = f"Write to {clean(welcome.avatar)}."
@@ -58,6 +62,10 @@ class Screen:
     def reply(self, welcome: Welcome) -> ScreenReply:
         """Where a reply of the avatar will grow."""
         return ScreenReply(self.console, welcome, self._seconds)
+
+    def paragraph(self, text: str) -> None:
+        """Markdown, whole."""
+        self.console.print(Block(clean(text)), end="")
 
     def say(self, text: str, style: str = "") -> None:
         """A line of our own."""
@@ -73,13 +81,13 @@ class Screen:
 
     def problem(self, sentence: str, reference: str = "") -> None:
         """What went wrong."""
-        self.say(f"✗ {with_reference(sentence, reference)}", "red")
+        self.say(f"✗ {with_reference(sentence, reference)}".replace("`", ""), "red")
 
     def answer(self, answer: Answer) -> None:
         """What a command says, without its buttons and form."""
         if answer.text.strip():
             if answer.ok:
-                self.console.print(Block(clean(answer.text)), end="")
+                self.paragraph(answer.text)
             else:
                 self.say(f"✗ {answer.text.strip().replace('`', '')}", "yellow")
         if answer.fields:
@@ -154,7 +162,9 @@ class ScreenReply:
     async def fail(self, sentence: str, reference: str) -> None:
         """Say that there is no reply."""
         self.close()
-        self._console.print(Text(f"✗ {with_reference(clean(sentence), reference)}", style="red"))
+        self._console.print(
+            Text(f"✗ {with_reference(clean(sentence), reference)}".replace("`", ""), style="red")
+        )
 
     def close(self) -> None:
         """Stop drawing."""
@@ -195,8 +205,15 @@ def _fields(answer: Answer) -> Grid:
 
 def _table(table: Table) -> Grid:
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in table.columns:
-        grid.add_column(clean(column), overflow="fold")
-    for row in table.rows:
-        grid.add_row(*(Text(clean(cell)) for cell in row))
+    cells = [[_cell(cell) for cell in row] for row in table.rows]
+    for at, column in enumerate(table.columns):
+        # An id is for copying: it stays in one piece while the sentences beside it make room.
+        whole = not any(" " in row[at] or len(row[at]) > _LONGEST_ID for row in cells if at < len(row))
+        grid.add_column(clean(column), no_wrap=whole, overflow="fold")
+    for row in cells:
+        grid.add_row(*(Text(cell) for cell in row))
     return grid
+
+
+def _cell(text: str) -> str:
+    return " ".join(clean(text).replace("`", "").split())

@@ -96,8 +96,10 @@ ALL = (CREATE, USE, RATE, HISTORY, WHY, HELP)
         ("/rate 4   it's  so:  --nice", RATE, {"stars": 4, "comment": "it's  so:  --nice"}),
         ('/rate 4 "nice answer"', RATE, {"stars": 4, "comment": "nice answer"}),
         ('/rate 4 "nice" she said', RATE, {"stars": 4, "comment": '"nice" she said'}),
-        ("/rate comment:nice stars stars:4", None, None),
-        ('/rate comment:"nice" stars:4', None, None),
+        ("/rate comment:nice, four stars:4", None, None),
+        ('/rate 4 "nice" "but" short', RATE, {"stars": 4, "comment": '"nice" "but" short'}),
+        ('/rate 4 "never closed', RATE, None),
+        ('/rate comment:"nice one" stars:4', RATE, {"stars": 4, "comment": "nice one"}),
         ("/rate stars:4 comment:nice answer", RATE, {"stars": 4, "comment": "nice answer"}),
         ("/rate 4 two\nlines", RATE, {"stars": 4, "comment": "two\nlines"}),
         ("/history", HISTORY, {"limit": 10}),
@@ -107,7 +109,7 @@ ALL = (CREATE, USE, RATE, HISTORY, WHY, HELP)
     ],
 )
 def test_chat_grammar(typed: str, command: Command | None, values: dict[str, Any] | None) -> None:
-    if command is None:
+    if command is None or values is None:
         with pytest.raises(UserError):
             parse(ALL, typed)
         return
@@ -260,11 +262,11 @@ def test_usage_and_help() -> None:
         "",
         "What was said.",
         "",
-        "- `limit:` How many; a number of at least 1; 10 unless given",
-        "- `floor:` From which quality; a number from 0 to 1",
-        "- `all:` Everybody's",
+        "- `limit:` — How many; a number of at least 1; 10 unless given",
+        "- `floor:` — From which quality; a number from 0 to 1",
+        "- `all:` — Everybody's",
     ]
-    assert help_table(ALL).splitlines()[4] == "- `/why` Why it was said."
+    assert help_table(ALL).splitlines()[4] == "- `/why` — Why it was said."
 
 
 def _call(command: Command, values: dict[str, Any]) -> Call:
