@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import bindparam, select
 
 from storage import clock, ids
-from storage.database import Statement, Tx, columns_of, insert_into, table
+from storage.database import Row, Statement, Tx, columns_of, insert_into, table
 from storage.schema import AuditRow
 
 
@@ -67,4 +67,10 @@ def write(
 def listed(tx: Tx, workspace_id: str, limit: int) -> list[Entry]:
     """The workspace's last entries, newest first."""
     rows = tx.rows(_LISTED, {"of_workspace": workspace_id, "most": limit})
-    return [Entry(*row[:5], orjson.loads(row[5]), bool(row[6]), row[7]) for row in rows]
+    return [_record(row) for row in rows]
+
+
+def _record(row: Row) -> Entry:
+    values = list(row)
+    values[5], values[6] = orjson.loads(row[5]), bool(row[6])
+    return Entry(*values)

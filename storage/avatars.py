@@ -160,5 +160,6 @@ def _json(texts: Sequence[str]) -> str:
 
 
 def _record(row: Row) -> Avatar:
-    *before, suggestions, auto_approve, release_id, created_at = row
-    return Avatar(*before, tuple(orjson.loads(suggestions)), bool(auto_approve), release_id, created_at)
+    values = list(row)
+    values[8], values[9] = tuple(orjson.loads(row[8])), bool(row[9])
+    return Avatar(*values)

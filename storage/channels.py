@@ -42,7 +42,10 @@ def bind(tx: Tx, workspace_id: str, channel: str, avatar_id: str, always_on: boo
 def find(tx: Tx, workspace_id: str, channel: str) -> Binding | None:
     """Who answers in the channel, where that was chosen."""
     row = first(tx, _FIND, {"of_workspace": workspace_id, "of_channel": channel})
-    return Binding(*row[:4], bool(row[4])) if row else None
+    if row is None:
+        return None
+    id, workspace, channel, avatar_id, always_on = row
+    return Binding(id, workspace, channel, avatar_id, bool(always_on))
 
 
 def unbind(tx: Tx, workspace_id: str, channel: str) -> bool:

@@ -95,4 +95,6 @@ def get(tx: Tx, conversation_id: str) -> Conversation:
 
 
 def _record(row: Row) -> Conversation:
-    return Conversation(*row[:5], bool(row[5]), *row[6:])
+    values = list(row)
+    values[5] = bool(row[5])
+    return Conversation(*values)

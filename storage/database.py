@@ -17,16 +17,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Connection, Executable, Table, event
+from sqlalchemy import ColumnElement, Executable, Table, bindparam
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.sql.elements import ClauseElement
 from sqlmodel import SQLModel
 
-from storage.errors import Duplicate, StorageError, Unusable
+from storage.errors import Unusable
 
 T = TypeVar("T")
 Row = Sequence[Any]
@@ -36,7 +36,7 @@ BUSY_MS = 10_000
 
 
 class Statement:
-    """A Core statement that is compiled once; where the dialects differ, ``postgres`` is (or makes) the one for Postgres."""
+    """A Core statement that is compiled once; where the dialects differ, ``postgres`` is, or makes, the other."""
 
     __slots__ = ("_names", "_postgres", "_sql", "clause")
 
@@ -46,7 +46,7 @@ class Statement:
         self.clause = clause
         self._postgres = postgres
         self._sql: str | None = None
-        self._names: dict[str, object] | None = None
+        self._names: dict[str, object] = {}
 
     @property
     def postgres(self) -> Executable:
@@ -63,8 +63,11 @@ class Statement:
             compiled = cast(ClauseElement, self.clause).compile(dialect=_sqlite())
             if compiled.post_compile_params:  # type: ignore[attr-defined]
                 return _expanded(compiled, params)
+            # Constants of the statement, a limit say, are parameters too.
+            self._names = {
+                name: value for name, value in (compiled.params or {}).items() if value is not None
+            }
             self._sql = str(compiled)
-            self._names = {name: value for name, value in compiled.params.items() if value is not None}
         return self._sql, {**self._names, **params} if self._names else params
 
 
@@ -103,12 +106,24 @@ def upserting(build: Callable[[Any], Executable]) -> Statement:
     return Statement(build(sqlite_dialect.insert), postgres)
 
 
-def insert_into(model: type[SQLModel], *, ignore: Sequence[str] | None = None) -> Statement:
-    """An insert that takes every column; with ``ignore``, a row that is there by those columns is left alone."""
+def insert_into(
+    model: type[SQLModel],
+    *,
+    ignore: Sequence[str] | None = None,
+    fixed: Mapping[str, ColumnElement[Any]] | None = None,
+) -> Statement:
+    """An insert that takes every column but those of ``fixed``, which are part of the statement.
+
+    With ``ignore``, a row that is there by those columns is left alone.
+    """
     target = table(model)
 
     def build(insert: Any) -> Executable:
         made = insert(target)
+        if fixed is not None:
+            made = made.values(
+                {column.name: bindparam(column.name) for column in target.columns} | dict(fixed)
+            )
         return made if ignore is None else made.on_conflict_do_nothing(index_elements=list(ignore))
 
     return upserting(build)
@@ -177,30 +192,12 @@ class SqliteTx:
             self._connection.executemany(sql, cast(Any, [statement.sqlite(each)[1] for each in params]))
 
 
-class AlchemyTx:
-    """A ``Tx`` on a SQLAlchemy connection (inside ``run_sync``)."""
-
-    __slots__ = ("_connection", "postgres")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.postgres = connection.dialect.name == "postgresql"
-
-    def _clause(self, statement: Statement) -> Executable:
-        return statement.postgres if self.postgres else statement.clause
-
-    def rows(self, statement: Statement, params: Params | None = None) -> Sequence[Row]:
-        return self._connection.execute(self._clause(statement), dict(params or {})).fetchall()
-
-    def run(self, statement: Statement, params: Params | None = None) -> int:
-        return self._connection.execute(self._clause(statement), dict(params or {})).rowcount
-
-    def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
-        if params:
-            self._connection.execute(self._clause(statement), [dict(each) for each in params])
-
-
 Job = Callable[[Tx], T]
+
+
+def raisable(error: BaseException) -> BaseException:
+    """What a future can hold of what a job raised: everything but ``StopIteration``, which would end its awaiter."""
+    return RuntimeError("a job raised StopIteration") if isinstance(error, StopIteration) else error
 
 
 class Writer(Protocol):
@@ -233,7 +230,11 @@ class Database:
                 "storage.url is not a database address such as sqlite+aiosqlite:///path."
             ) from error
         if parsed.get_backend_name() == "sqlite":
-            return await cls._open_sqlite(url, Path(parsed.database or ""))
+            if not parsed.database or parsed.database == ":memory:":
+                raise Unusable(
+                    "Understudy keeps its data in a file: name one, as in sqlite+aiosqlite:///path."
+                )
+            return await cls._open_sqlite(url, Path(parsed.database))
         if parsed.get_backend_name() == "postgresql":
             return await cls._open_postgres(url)
         raise Unusable(
@@ -242,35 +243,25 @@ class Database:
 
     @classmethod
     async def _open_sqlite(cls, url: str, path: Path) -> Database:
-        from storage.sqlite import SqliteWriter, prepare, told
+        from storage.sqlite import SqliteWriter, prepare, readers, told
 
         try:
             prepare(path)
             writer = SqliteWriter(path)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, DBAPIError, OSError) as error:
             raise told(error, path) from error
-        engine = create_async_engine(url, pool_size=4, max_overflow=4)
-
-        def on_connect(raw: Any, _record: object) -> None:
-            cursor = raw.cursor()
-            for pragma in (f"busy_timeout={BUSY_MS}", "cache_size=-16000", "query_only=ON"):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
-        event.listen(engine.sync_engine, "connect", on_connect)
-        return cls(url, engine, writer)
+        return cls(url, readers(url), writer)
 
     @classmethod
     async def _open_postgres(cls, url: str) -> Database:
-        from storage.postgres import PostgresWriter, prepare
+        from storage.postgres import PostgresWriter, prepare, told
 
         engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
         try:
             await prepare(engine)
-        except (OSError, DBAPIError) as error:
+        except (OSError, SQLAlchemyError) as error:
             await engine.dispose()
-            where = make_url(url).render_as_string(hide_password=True)
-            raise Unusable(f"Postgres at {where} cannot be used: {str(error).splitlines()[0]}") from error
+            raise told(error, engine.url) from error
         except BaseException:
             await engine.dispose()
             raise
@@ -282,14 +273,12 @@ class Database:
         return self._engine.dialect.name == "postgresql"
 
     async def read(self, job: Job[T]) -> T:
-        """Run a job that only reads. Raises ``StorageError``."""
-        try:
-            async with self._engine.connect() as connection:
-                if self.postgres:
-                    connection = await connection.execution_options(postgresql_readonly=True)
-                return await connection.run_sync(lambda sync: job(AlchemyTx(sync)))
-        except DBAPIError as error:
-            raise translated(error, self.url) from error
+        """Run a job that only reads, in one snapshot of the database. Raises ``StorageError``."""
+        if self.postgres:
+            from storage import postgres as of_its_kind
+        else:
+            from storage import sqlite as of_its_kind
+        return await of_its_kind.read(self._engine, job)
 
     async def write(self, job: Job[T]) -> T:
         """Run a job that writes, in the next commit; returns once that is durable. Raises ``StorageError``.
@@ -303,15 +292,3 @@ class Database:
         await self._writer.close()
         with suppress(asyncio.CancelledError):
             await self._engine.dispose()
-
-
-def translated(error: DBAPIError, url: str) -> StorageError:
-    """A driver's error in storage's own words."""
-    from storage.sqlite import told
-
-    if isinstance(error, IntegrityError):
-        return Duplicate(str(error.orig))
-    original = error.orig
-    if isinstance(original, sqlite3.Error):
-        return told(original, Path(make_url(url).database or ""))
-    return Unusable(f"The database did not do what was asked: {str(original).splitlines()[0]}")

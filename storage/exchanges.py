@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import and_, bindparam, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
 from storage.database import Params, Row, Statement, Tx, first, insert_into, table
 from storage.errors import Missing
@@ -25,7 +37,17 @@ _LISTS = ("example_ids", "answered_from", "example_scores")
 _WORKSPACE = _exchange.c.workspace_id == bindparam("of_workspace")
 _ID = _exchange.c.id == bindparam("of_id")
 
-_INSERT = insert_into(ExchangeRow, ignore=["workspace_id", "message_key"])
+# What a pending row does not say yet is part of the statement: a third as many values to bind.
+_BLANK: dict[str, ColumnElement[Any]] = {
+    **dict.fromkeys(("reply_text", "vendor", "model", "error"), literal_column("''")),
+    **dict.fromkeys(("example_ids", "example_scores", "answered_from"), literal_column("'[]'")),
+    **dict.fromkeys(("reply_key", "prompt_version_id", "release_id", "arm", "cost", "quality"), null()),
+    **dict.fromkeys(("first_token_ms", "latency_ms", "completed_at"), null()),
+    **dict.fromkeys(("tokens_in", "tokens_out", "ratings"), literal_column("0")),
+    "status": literal_column("'pending'"),
+    "known": true(),
+}
+_INSERT = insert_into(ExchangeRow, ignore=["workspace_id", "message_key"], fixed=_BLANK)
 _COMPLETED = (
     "status",
     "reply_text",
@@ -44,11 +66,10 @@ _COMPLETED = (
     "error",
     "known",
     "completed_at",
-    "reply_key",
 )
 _COMPLETE = Statement(
     update(_exchange)
-    .where(_ID, _exchange.c.status == "pending")
+    .where(_ID, _exchange.c.status == literal_column("'pending'"))
     .values({name: bindparam(f"new_{name}") for name in _COMPLETED})
 )
 _SET_REPLY_KEY = Statement(update(_exchange).where(_ID).values(reply_key=bindparam("new_reply_key")))
@@ -220,35 +241,9 @@ def _record(row: Row) -> Exchange:
     return Exchange(**values)
 
 
-_BLANK: dict[str, object] = {
-    "reply_key": None,
-    "status": "pending",
-    "reply_text": "",
-    "known": True,
-    "vendor": "",
-    "model": "",
-    "prompt_version_id": None,
-    "release_id": None,
-    "example_ids": "[]",
-    "example_scores": "[]",
-    "answered_from": "[]",
-    "arm": None,
-    "tokens_in": 0,
-    "tokens_out": 0,
-    "cost": None,
-    "first_token_ms": None,
-    "latency_ms": None,
-    "error": "",
-    "quality": None,
-    "ratings": 0,
-    "completed_at": None,
-}
-
-
 def begin(tx: Tx, pending: Pending) -> bool:
     """Accept a message. False when that ``message_key`` is there already: then nothing is written."""
     values: Params = {
-        **_BLANK,
         "id": pending.id,
         "workspace_id": pending.workspace_id,
         "conversation_id": pending.conversation_id,
@@ -286,9 +281,13 @@ def complete(tx: Tx, completion: Completion) -> bool:
         "new_error": completion.error,
         "new_known": completion.known,
         "new_completed_at": completion.completed_at,
-        "new_reply_key": completion.reply_key,
     }
-    return tx.run(_COMPLETE, values) > 0
+    if not tx.run(_COMPLETE, values):
+        return False
+    # Apart, because it is seldom known by now, and setting it to nothing would rewrite its index all the same.
+    if completion.reply_key is not None:
+        set_reply_key(tx, completion.id, completion.reply_key)
+    return True
 
 
 def _json(values: tuple[object, ...]) -> str:

@@ -1,22 +1,45 @@
-"""Postgres: preparing the schema, and the writer that groups what is queued."""
+"""Postgres: preparing the schema, reading, the group-commit writer, and its errors in plain words."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.database import AlchemyTx, Job, translated
-from storage.errors import Unusable
+from storage.database import Job, Params, Row, Statement, raisable
+from storage.errors import Duplicate, Missing, StorageError, Unusable
 from storage.migrations import HEAD
 
 T = TypeVar("T")
 
+# A bound on one commit: past this the first ones wait too long.
 GROUP = 256
+
+
+class PostgresTx:
+    """A ``Tx`` on a SQLAlchemy connection (inside ``run_sync``), which keeps compiled statements itself."""
+
+    __slots__ = ("_connection",)
+    postgres = True
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: Statement, params: Params | None = None) -> Sequence[Row]:
+        return self._connection.execute(statement.postgres, dict(params or {})).fetchall()
+
+    def run(self, statement: Statement, params: Params | None = None) -> int:
+        return self._connection.execute(statement.postgres, dict(params or {})).rowcount
+
+    def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
+        if params:
+            self._connection.execute(statement.postgres, [dict(each) for each in params])
 
 
 async def prepare(engine: AsyncEngine) -> None:
@@ -36,10 +59,51 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def told(error: Exception, url: URL) -> StorageError:
+    """The error in one sentence that says what to do."""
+    if isinstance(error, StorageError):
+        return error
+    where = url.render_as_string(hide_password=True)
+    if isinstance(error, PoolTimeout):
+        return Unusable(f"Postgres at {where} is too busy: no connection became free in time.")
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    state = getattr(original, "sqlstate", None) or ""
+    what = str(original).partition("\n")[0].rpartition(">: ")[2].strip() or type(original).__name__
+    if state == "23505":
+        return Duplicate(f"That is there already: {what}.")
+    if state == "23503":
+        return Missing(f"What it belongs to is not there: {what}.")
+    if state == "53100":
+        return Unusable(
+            f"The disk of Postgres at {where} is full: free some space; what was confirmed is safe."
+        )
+    if state.startswith("28"):
+        return Unusable(f"Postgres at {where} refuses the name or the password: check storage.url.")
+    if state == "3D000":
+        return Unusable(f"Postgres at {where} has no such database: create it, or check storage.url.")
+    if isinstance(original, OSError):
+        return Unusable(f"Postgres at {where} cannot be reached: check that it runs, and storage.url.")
+    return Unusable(f"Postgres at {where} did not do what was asked: {what}.")
+
+
+async def read(engine: AsyncEngine, job: Job[T]) -> T:
+    """Run a job that only reads, in one snapshot."""
+    try:
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await connection.run_sync(lambda sync: job(PostgresTx(sync)))
+    except (OSError, SQLAlchemyError) as error:
+        raise told(error, engine.url) from error
+
+
 @dataclass(slots=True)
 class _Item:
+    """A queued job, and where its outcome goes."""
+
     job: Job[Any]
     future: asyncio.Future[Any]
+    value: Any = None
+    error: BaseException | None = None
 
 
 class PostgresWriter:
@@ -83,34 +147,33 @@ class PostgresWriter:
                 return
 
     async def _commit(self, group: list[_Item]) -> None:
-        outcomes: list[tuple[Any, BaseException | None]] = []
         try:
             async with self._engine.begin() as connection:
-                outcomes = await connection.run_sync(_run, group, self._engine.url.render_as_string())
-        except (DBAPIError, OSError) as error:
-            failure = translated(error, "") if isinstance(error, DBAPIError) else Unusable(str(error))
-            outcomes = [(None, failure)] * len(group)
-        for item, (value, error) in zip(group, outcomes, strict=True):
+                await connection.run_sync(self._run, group)
+        except Exception as error:  # noqa: BLE001 (given to whoever waits; the writer itself goes on)
+            failure = told(error, self._engine.url)
+            for item in group:
+                item.error = item.error or failure
+        for item in group:
             if item.future.done():
                 continue  # its caller was cancelled
-            if error is not None:
-                item.future.set_exception(error)
+            if item.error is not None:
+                item.future.set_exception(raisable(item.error))
             else:
-                item.future.set_result(value)
+                item.future.set_result(item.value)
 
-
-def _run(connection: Connection, group: list[_Item], url: str) -> list[tuple[Any, BaseException | None]]:
-    """Each job in its own savepoint, so that one that fails does not fail its neighbours."""
-    transaction = AlchemyTx(connection)
-    outcomes: list[tuple[Any, BaseException | None]] = []
-    for item in group:
-        savepoint = connection.begin_nested()
-        try:
-            value = item.job(transaction)
-        except Exception as error:
-            savepoint.rollback()
-            outcomes.append((None, translated(error, url) if isinstance(error, DBAPIError) else error))
-        else:
-            savepoint.commit()
-            outcomes.append((value, None))
-    return outcomes
+    def _run(self, connection: Connection, group: list[_Item]) -> None:
+        """Each job in its own savepoint, so that one that fails does not fail its neighbours."""
+        transaction = PostgresTx(connection)
+        if len(group) == 1:  # has no neighbours: two round trips less
+            group[0].value = group[0].job(transaction)
+            return
+        for item in group:
+            savepoint = connection.begin_nested()
+            try:
+                item.value = item.job(transaction)
+            except Exception as error:  # noqa: BLE001 (given to whoever waits)
+                item.error = told(error, self._engine.url) if isinstance(error, SQLAlchemyError) else error
+                savepoint.rollback()
+            else:
+                savepoint.commit()

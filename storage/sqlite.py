@@ -1,17 +1,23 @@
-"""SQLite: preparing the file, the group-commit writer, and its errors in plain words."""
+"""SQLite: preparing the file, reading, the group-commit writer, and its errors in plain words."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from storage.database import BUSY_MS, Job, SqliteTx
-from storage.errors import Duplicate, StorageError, Unusable
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from storage.database import BUSY_MS, Job, SqliteTx, raisable
+from storage.errors import Duplicate, Missing, StorageError, Unusable
 from storage.migrations import HEAD
 
 T = TypeVar("T")
@@ -23,10 +29,27 @@ GROUP = 512
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that may write, durable at each commit, in manual transaction mode."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
-    connection.execute("PRAGMA journal_mode=WAL")
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-32000", "temp_store=MEMORY"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        _wal(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-32000", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for others when it changes the journal of a new file, so two first starts would collide."""
+    until = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def prepare(path: Path) -> None:
@@ -34,12 +57,13 @@ def prepare(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = connect(path)
     try:
-        if _version(connection) != HEAD:
-            from storage.migrations.upgrade import upgrade_sqlite
-
-            upgrade_sqlite(path)
+        due = _version(connection) != HEAD
     finally:
         connection.close()
+    if due:
+        from storage.migrations.upgrade import upgrade_sqlite
+
+        upgrade_sqlite(path)
 
 
 def _version(connection: sqlite3.Connection) -> str | None:
@@ -52,28 +76,81 @@ def _version(connection: sqlite3.Connection) -> str | None:
     return row[0] if row else None
 
 
-def told(error: Exception, path: Path) -> StorageError:
+def told(error: BaseException, path: Path) -> StorageError:
     """The error in one sentence that says what to do."""
     if isinstance(error, StorageError):
         return error
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
     if isinstance(error, sqlite3.IntegrityError):
-        return Duplicate(str(error))
-    text = str(error).lower()
-    if "disk is full" in text or "no space" in text:
+        return _refused(error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details of the extended code
+    if code == sqlite3.SQLITE_FULL:
         return Unusable(f"The disk that holds {path} is full: free some space; what was confirmed is safe.")
-    if "malformed" in text or "not a database" in text:
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Unusable(
             f"{path} is damaged or is not a database: put a backup in its place, or move it away to start afresh."
         )
-    if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
-        return Unusable(
-            f"{path} cannot be written: check who owns it, or set UNDERSTUDY_DATA_DIR to another folder."
-        )
-    if "locked" in text:
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return _unwritable(path)
+    if isinstance(error, (PermissionError, FileExistsError, NotADirectoryError)):
+        return _unwritable(path)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Unusable(f"{path} is held by another program for too long: close it and try again.")
+    if code == sqlite3.SQLITE_IOERR:
+        return Unusable(f"The disk that holds {path} cannot be read or written: {error}; check the disk.")
     if isinstance(error, OSError):
         return Unusable(f"{path} cannot be used: {error.strerror or error}.")
     return Unusable(f"The database {path} did not do what was asked: {error}.")
+
+
+def _unwritable(path: Path) -> Unusable:
+    return Unusable(
+        f"{path} cannot be written: check who owns it and its folder, or set UNDERSTUDY_DATA_DIR to another folder."
+    )
+
+
+def _refused(error: sqlite3.IntegrityError) -> StorageError:
+    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return Missing("What it belongs to is not there.")
+    if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+        return Duplicate(f"That is there already: {error}.")
+    return StorageError(f"The row is not complete: {error}.")
+
+
+def readers(url: str) -> AsyncEngine:
+    """The pool of connections that cannot write."""
+    engine = create_async_engine(url, pool_size=4, max_overflow=4, connect_args={"isolation_level": None})
+
+    def on_connect(raw: Any, _record: object) -> None:
+        cursor = raw.cursor()
+        for pragma in (f"busy_timeout={BUSY_MS}", "cache_size=-16000", "temp_store=MEMORY", "query_only=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    return engine
+
+
+async def read(engine: AsyncEngine, job: Job[T]) -> T:
+    """Run a job that only reads, in one snapshot."""
+    path = Path(engine.url.database or "")
+    try:
+        async with engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            # The whole job at once on the thread of the connection. Statement by statement, each would wait for the
+            # event loop twice, which takes longer than most of them.
+            return await driver._execute(_snapshot, driver._conn, job)
+    except (sqlite3.Error, DBAPIError, OSError) as error:
+        raise told(error, path) from error
+
+
+def _snapshot(connection: sqlite3.Connection, job: Job[T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return job(SqliteTx(connection))
+    finally:
+        connection.execute("ROLLBACK")
 
 
 @dataclass(slots=True)
@@ -92,7 +169,7 @@ def _resolve(items: list[_Item]) -> None:
         if item.future.done():
             continue  # its caller was cancelled
         if item.error is not None:
-            item.future.set_exception(item.error)
+            item.future.set_exception(raisable(item.error))
         else:
             item.future.set_result(item.value)
 
@@ -144,32 +221,32 @@ class SqliteWriter:
 
     def _commit(self, group: list[_Item]) -> None:
         """One durable commit of the whole group. What fails in its own savepoint fails alone."""
-        execute = self._connection.execute
-        transaction = SqliteTx(self._connection)
-        alone = len(group) == 1
         try:
-            execute("BEGIN IMMEDIATE")
-            for item in group:
-                if not alone:
-                    execute("SAVEPOINT item")
-                try:
-                    item.value = item.job(transaction)
-                except Exception as error:
-                    item.error = told(error, self._path) if isinstance(error, sqlite3.Error) else error
-                    # A full disk makes SQLite end the whole transaction by itself: then nothing was written.
-                    if not self._connection.in_transaction:
-                        raise
-                    execute("ROLLBACK" if alone else "ROLLBACK TO item")
-                if not alone:
-                    execute("RELEASE item")
-            if self._connection.in_transaction:
-                execute("COMMIT")
-        except Exception as error:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
+            self._run(group)
+        except BaseException as error:  # noqa: BLE001 (given to whoever waits; the writer itself goes on)
             failure = told(error, self._path)
             for item in group:
                 item.error = item.error or failure
+            if self._connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+
+    def _run(self, group: list[_Item]) -> None:
+        execute = self._connection.execute
+        transaction = SqliteTx(self._connection)
+        execute("BEGIN IMMEDIATE")
+        for item in group:
+            execute("SAVEPOINT item")
+            try:
+                item.value = item.job(transaction)
+            except BaseException as error:
+                item.error = told(error, self._path) if isinstance(error, sqlite3.Error) else error
+                # A full disk makes SQLite end the whole transaction by itself: then nothing was written.
+                if not self._connection.in_transaction:
+                    raise
+                execute("ROLLBACK TO item")
+            execute("RELEASE item")
+        execute("COMMIT")
 
     def _deliver(self, group: list[_Item]) -> None:
         """Wake the callers, once per event loop rather than once per item."""
@@ -177,5 +254,5 @@ class SqliteWriter:
         for item in group:
             loops.setdefault(item.loop, []).append(item)
         for loop, items in loops.items():
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_resolve, items)
