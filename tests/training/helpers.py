@@ -76,8 +76,9 @@ async def state(database: Database, order: Order) -> State:
     def read(tx: Tx) -> State:
         avatar = avatars.find(tx, order.workspace_id, order.avatar)
         assert avatar is not None
-        said = tx.rows(Statement(select(exchange).where(exchange.c.avatar_id == avatar.id)))
-        texts = {row.id: (row.user_text, row.reply_text) for row in said}  # type: ignore[attr-defined]
+        texts_of = select(exchange.c.id, exchange.c.user_text, exchange.c.reply_text)
+        said = tx.rows(Statement(texts_of.where(exchange.c.avatar_id == avatar.id)))
+        texts = {row[0]: (row[1], row[2]) for row in said}
         rated = tx.rows(Statement(select(rating.c.exchange_id, rating.c.stars, rating.c.comment)))
         pairs = select(example.c.user_text, example.c.assistant_text, example.c.status)
         chosen = select(preference.c.context, preference.c.chosen, preference.c.rejected)
