@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
 from math import log
-from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text as sql
-from sqlalchemy.engine import make_url
 
 import storage.search as search  # as a module: a test sets its budget
 from storage.database import Database, Statement, Tx, insert_into
@@ -70,30 +64,6 @@ async def left(database: Database) -> list[int]:
     """How many rows each search table holds."""
     counts = [Statement(sql(f"SELECT count(*) FROM {name}")) for name in TABLES]
     return await database.read(lambda tx: [tx.rows(count)[0][0] for count in counts])
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        opened = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'search.db'}")
-        yield opened
-        await opened.close()
-        return
-    named = os.environ.get("UNDERSTUDY_TEST_POSTGRES")
-    if not named:
-        pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
-    url = make_url(named)
-    server = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
-    name = f"understudy_{uuid4().hex}"
-    await server.execute(f"CREATE DATABASE {name}")
-    try:
-        opened = await Database.open(url.set(database=name).render_as_string(hide_password=False))
-        yield opened
-        await opened.close()
-    finally:
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await server.close()
 
 
 @pytest.fixture
