@@ -84,8 +84,10 @@ class Application:
         try:
             taught = await self._teach(message)
             return taught or await self._services.conversations.speak(message, reply)
+        except UserError as error:
+            return Spoken("declined", text=str(error))
         except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
-            return Spoken("declined", text=self._sentence(error, "message"))
+            return Spoken("failed", text=self._sentence(error, "message"), error=str(error))
 
     async def _teach(self, message: Message) -> Spoken | None:
         answer = feedback.parse_teaching(message.text)

@@ -102,7 +102,7 @@ async def _show(services: Services, scene: Scene, *, everything: bool) -> Answer
     model = services.conversations.model_of(scene)
     text = f"{scene.avatar.name} answers with {model}."
     if model.startswith("embedded:"):
-        text += " It answers only from examples; `/model name:` with a language model makes it speak freely."
+        text += " It answers only from examples: teach it, or give `/model` the name of a language model."
     if not everything:
         return Answer(text, data={"model": model})
     found = await _available(services)
