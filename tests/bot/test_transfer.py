@@ -29,12 +29,10 @@ class Commands:
 
         return await self.database.write(ensure)
 
-    async def __call__(
-        self, name: str, *, local: bool = True, confirmed: bool = False, **values: str | bool
-    ) -> Answer:
+    async def __call__(self, name: str, *, local: bool = True, **values: str | bool) -> Answer:
         place = Place("terminal", "here", "chat", "chat")
         who = Who("me", "me", Access.OWNER)
-        return await self.all[name].run(Call(name, place, who, values, Told(), 1_000, local, confirmed))
+        return await self.all[name].run(Call(name, place, who, values, Told(), 1_000, local))
 
 
 async def test_without_a_word_on_consent_nothing_is_read(database: Database, tmp_path: Path) -> None:
@@ -46,7 +44,7 @@ async def test_without_a_word_on_consent_nothing_is_read(database: Database, tmp
     assert "--consented" in answer.text
     (button,) = answer.buttons
     assert (button.command, button.args["consented"]) == ("import", "true")
-    assert (await run("import", path=str(path), avatar="Ada", confirmed=True)).ok
+    assert (await run("import", path=str(path), avatar="Ada", consented=True)).ok
 
 
 async def test_the_answer_counts_and_names_bad_lines(database: Database, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tests of imports and exports run on both databases."""
+"""Databases for the tests of this floor."""
 
 from tests.databases import database, empty_postgres, empty_sqlite
 

@@ -189,7 +189,7 @@ async def test_it_is_audited_and_tells_how_far_it_is(database: Database, tmp_pat
     await import_file(database, order, told)
     assert told.shares == [1.0]
     entries = await database.read(lambda tx: audit.listed(tx, order.workspace_id, 10))
-    finished, begun = [json.loads(entry.detail) for entry in entries if entry.action == "import"]
+    finished, begun = [entry.detail for entry in entries if entry.action == "import"]
     assert (begun["stage"], finished["stage"], finished["examples"]) == ("begun", "finished", 1)
     assert finished["consent"] == "vouched for"
 
