@@ -87,7 +87,9 @@ class Application:
         except UserError as error:
             return Spoken("declined", text=str(error))
         except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
-            return Spoken("failed", text=self._sentence(error, "message"), error=str(error))
+            sentence = self._sentence(error, "message")
+            await reply.fail(sentence, "")
+            return Spoken("failed", text=sentence, error=str(error))
 
     async def _teach(self, message: Message) -> Spoken | None:
         answer = feedback.parse_teaching(message.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import threading
 import time
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 # A bound on one commit: past this the gain per item is gone and the first one waits too long.
 GROUP = 512
+
+# Bytes; a database at rest takes less than that for its WAL and its shared memory.
+LEAST_ROOM = 1 << 20
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -85,7 +89,8 @@ def told(error: BaseException, path: Path) -> StorageError:
     if isinstance(error, sqlite3.IntegrityError):
         return _refused(error)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details of the extended code
-    if code == sqlite3.SQLITE_FULL:
+    # Where the disk has no room even for the shared memory of the WAL, SQLite says no more than "I/O error".
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_room(path)):
         return Unusable(f"The disk that holds {path} is full: free some space; what was confirmed is safe.")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Unusable(
@@ -102,6 +107,13 @@ def told(error: BaseException, path: Path) -> StorageError:
     if isinstance(error, OSError):
         return Unusable(f"{path} cannot be used: {error.strerror or error}.")
     return Unusable(f"The database {path} did not do what was asked: {error}.")
+
+
+def _no_room(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < LEAST_ROOM
+    except OSError:
+        return False
 
 
 def _unwritable(path: Path) -> Unusable:

@@ -136,7 +136,8 @@ def _imported(report: Report, path: Path) -> Answer:
     elif not any(asdict(report.new).values()):
         parts.append(f"All {report.imported:,} lines of {path.name} were here already: nothing changed.")
     else:
-        parts.append(f"{report.imported:,} lines of {path.name} are in {report.avatar}.")
+        lines = "1 line of {0} is" if report.imported == 1 else f"{report.imported:,} lines of {{0}} are"
+        parts.append(f"{lines.format(path.name)} in {report.avatar}.")
         if report.new.exchanges and not report.new.ratings and not report.new.examples:
             parts.append(
                 "None of them is rated: the avatar learns from an exchange once it is rated 4 or more."
