@@ -150,10 +150,17 @@ class PostgresWriter:
         try:
             async with self._engine.begin() as connection:
                 await connection.run_sync(self._run, group)
+        except _Undone:
+            pass  # its item has the reason
+        except asyncio.CancelledError:
+            self._fail(group, Unusable("The database was closed before this was written."))
+            self._deliver(group)
+            raise
         except Exception as error:  # noqa: BLE001 (given to whoever waits; the writer itself goes on)
-            failure = told(error, self._engine.url)
-            for item in group:
-                item.error = item.error or failure
+            self._fail(group, told(error, self._engine.url))
+        self._deliver(group)
+
+    def _deliver(self, group: list[_Item]) -> None:
         for item in group:
             if item.future.done():
                 continue  # its caller was cancelled
@@ -162,18 +169,27 @@ class PostgresWriter:
             else:
                 item.future.set_result(item.value)
 
+    def _fail(self, group: list[_Item], error: StorageError) -> None:
+        for item in group:
+            item.error = item.error or error
+
     def _run(self, connection: Connection, group: list[_Item]) -> None:
         """Each job in its own savepoint, so that one that fails does not fail its neighbours."""
         transaction = PostgresTx(connection)
-        if len(group) == 1:  # has no neighbours: two round trips less
-            group[0].value = group[0].job(transaction)
-            return
+        alone = len(group) == 1  # no neighbours, no savepoint: two round trips less
         for item in group:
-            savepoint = connection.begin_nested()
+            savepoint = None if alone else connection.begin_nested()
             try:
                 item.value = item.job(transaction)
-            except Exception as error:  # noqa: BLE001 (given to whoever waits)
+            except BaseException as error:
                 item.error = told(error, self._engine.url) if isinstance(error, SQLAlchemyError) else error
+                if savepoint is None:
+                    raise _Undone from error
                 savepoint.rollback()
             else:
-                savepoint.commit()
+                if savepoint is not None:
+                    savepoint.commit()
+
+
+class _Undone(Exception):
+    """The only job of its commit failed: there is nothing to commit."""
