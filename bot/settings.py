@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -220,6 +220,25 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
+def _everywhere() -> list[str]:
+    """Every setting as ``section.key``."""
+    return [f"{section}.{key}" for section, keys in known_keys().items() for key in keys]
+
+
+def _known_beside(where: Sequence[str]) -> list[str]:
+    """What could stand there: the sections, or the keys of the section."""
+    if len(where) == 1:
+        return list(known_keys())
+    return [f"{where[0]}.{key}" for key in known_keys().get(where[0], ())]
+
+
+def _closest(dotted: str, pool: Iterable[str]) -> str:
+    """The nearest by its last word: what they share before it says nothing."""
+    by_key = {name.rpartition(".")[2]: name for name in pool}
+    close = difflib.get_close_matches(dotted.rpartition(".")[2], list(by_key), n=1, cutoff=0.6)
+    return by_key[close[0]] if close else ""
+
+
 def _sentence(error: ValidationError, source: Path | None) -> str:
     """The first complaint in words; where a key is unknown, with the nearest known one."""
     first = error.errors()[0]
@@ -227,13 +246,9 @@ def _sentence(error: ValidationError, source: Path | None) -> str:
     origin = f" in {source}" if source else ""
     dotted = ".".join(where)
     if first["type"] == "extra_forbidden":
-        keys = known_keys()
-        pool = list(keys) if len(where) == 1 else [f"{where[0]}.{key}" for key in keys.get(where[0], ())]
-        everywhere = [f"{section}.{key}" for section, names in keys.items() for key in names]
-        close = difflib.get_close_matches(dotted, pool, n=1, cutoff=0.4) or difflib.get_close_matches(
-            dotted, everywhere, n=1, cutoff=0.4
-        )
-        hint = f" Did you mean {close[0]}?" if close else f" Known here: {', '.join(pool)}."
+        pool = _known_beside(where)
+        close = _closest(dotted, pool) or _closest(dotted, _everywhere())
+        hint = f" Did you mean {close}?" if close else f" Known here: {', '.join(pool)}."
         return f"There is no setting {dotted}{origin}.{hint}"
     if dotted.endswith("models.default") or where[-1:] == ["default"]:
         return f"The setting {dotted}{origin} must look like vendor:name, such as embedded:base."
