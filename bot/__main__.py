@@ -31,8 +31,8 @@ OPTIONS = (
 )
 
 
-async def _elsewhere(call: Call) -> Answer:
-    raise NotImplementedError  # these two are run by bot.shell, not by the registry
+async def _elsewhere(_call: Call) -> Answer:
+    raise UserError("A chat, or the service, is started from the shell: `understudy chat`, `understudy run`.")
 
 
 CHAT = Command(
