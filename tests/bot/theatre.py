@@ -1,0 +1,217 @@
+"""The application without a platform: a model that says what it is told to, and what people see of it.
+
+``Scripted`` is a whole ``ChatModel`` of a vendor of its own; everything else is the program itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+
+from adapters.platforms.base import Access, Answer, Call, End, Message, Place, Spoken, Who
+from adapters.vendors.base import ChatRequest, Delta, Event, Finished, ModelInfo, Usage
+from adapters.vendors.embedded import chat_model
+from bot import feedback
+from bot.app import Application
+from bot.context import Rules
+from bot.conversation import Conversations, Manner
+from bot.feedback import Feedback
+from bot.models import Models
+from bot.recovery import Recovery
+from bot.scenes import Scenes
+from bot.services import Services
+from bot.settings import Configuration, ModelSettings, Secrets, Settings
+from storage import clock
+from storage.database import Database
+
+RULES = Rules(
+    token_budget=6000, history_exchanges=20, examples=4, pinned_examples=3, floor=0.2, diversity=0.3
+)
+MANNER = Manner(
+    default_model="scripted:one",
+    temperature=0.5,
+    max_output_tokens=100,
+    message_characters=2000,
+    waiting_messages=2,
+    reply_seconds=30,
+)
+FINISHED = Finished(Usage(11, 7, 0.25))
+
+
+@dataclass
+class Scripted:
+    """Says ``pieces`` of each reply, then fails with ``failure`` where there is one, else ends with ``finished``.
+
+    ``gate`` holds it after the first piece until it is set, ``before`` runs when it is asked; ``asked`` keeps what it
+    was shown, and ``begun`` is set when the first piece is out.
+    """
+
+    pieces: Sequence[str] = ("Hello", " there")
+    failure: Exception | None = None
+    finished: Finished | None = FINISHED
+    gate: asyncio.Event | None = None
+    before: Callable[[ChatRequest], Awaitable[None]] | None = None
+    room: int = 100_000
+    known: Sequence[str] = ("one", "two")
+    listing: Exception | None = None
+    asked: list[ChatRequest] = field(default_factory=list[ChatRequest])
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    speaking: int = 0
+    most: int = 0
+    closed: bool = False
+
+    @property
+    def vendor(self) -> str:
+        return "scripted"
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event]:
+        self.asked.append(request)
+        self.speaking += 1
+        self.most = max(self.most, self.speaking)
+        try:
+            if self.before is not None:
+                await self.before(request)
+            for number, piece in enumerate(self.pieces):
+                yield Delta(piece)
+                if number == 0:
+                    self.begun.set()
+                    if self.gate is not None:
+                        await self.gate.wait()
+            if self.failure is not None:
+                raise self.failure
+            if self.finished is not None:
+                yield self.finished
+        finally:
+            self.speaking -= 1
+
+    def count_tokens(self, model: str, text: str) -> int:
+        return len(text.split())
+
+    def context_tokens(self, model: str) -> int:
+        return self.room
+
+    async def models(self) -> Sequence[ModelInfo]:
+        if self.listing is not None:
+            raise self.listing
+        return [ModelInfo(name) for name in self.known]
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Seen:
+    """A reply as somebody sees it come to be; ``at_finish`` runs when it is shown complete."""
+
+    key: str = ""
+    at_finish: Callable[[End], Awaitable[None]] | None = None
+    grown: list[str] = field(default_factory=list[str])
+    end: End | None = None
+    failed: tuple[str, str] | None = None
+
+    async def grow(self, text: str) -> None:
+        self.grown.append(text)
+
+    async def finish(self, end: End) -> str:
+        if self.at_finish is not None:
+            await self.at_finish(end)
+        self.end = end
+        return self.key
+
+    async def fail(self, sentence: str, reference: str) -> None:
+        self.failed = (sentence, reference)
+
+
+async def _silent(text: str, done: float | None = None) -> None:
+    """Progress that nobody watches."""
+
+
+HERE = Place("discord", "guild", "lobby", "lobby", workspace_name="Guild")
+ELSEWHERE = Place("discord", "another", "lobby", "lobby", workspace_name="Another")
+ADA = Who("ada", "Ada", Access.OWNER)
+BOB = Who("bob", "Bob")
+_numbers = count(1)
+
+
+@dataclass
+class Theatre:
+    """An application and its parts, and short ways to speak in it and to give it commands."""
+
+    app: Application
+    services: Services
+    recovery: Recovery
+    model: Scripted
+
+    @property
+    def database(self) -> Database:
+        return self.services.database
+
+    async def say(
+        self,
+        text: str,
+        *,
+        who: Who = ADA,
+        place: Place = HERE,
+        key: str = "",
+        seen: Seen | None = None,
+        addressed: bool = True,
+    ) -> Spoken:
+        """A message, and what became of it."""
+        key = key or f"message {next(_numbers)}"
+        message = Message(key, place, who, text, clock.now(), addressed)
+        return await self.app.speak(message, seen or Seen())
+
+    async def command(
+        self,
+        name: str,
+        *,
+        who: Who = ADA,
+        place: Place = HERE,
+        confirmed: bool = False,
+        seen: Seen | None = None,
+        local: bool = False,
+        **values: str | int | float | bool | None,
+    ) -> Answer:
+        """A command; parameters that are left out take their defaults, as on every platform."""
+        declared = next((each for each in self.app.commands if each.name == name), None)
+        defaults = {each.name: each.default for each in declared.params} if declared else {}
+        given = {each: value for each, value in defaults.items() if value is not None} | values
+        call = Call(name, place, who, given, _silent, clock.now(), local, confirmed)
+        return await self.app.command(call, seen)
+
+
+def as_member(who: Who, access: Access) -> Who:
+    """The same person with another access."""
+    return replace(who, access=access)
+
+
+def play(
+    database: Database,
+    folder: Path,
+    *,
+    model: Scripted | None = None,
+    manner: Manner = MANNER,
+    rules: Rules = RULES,
+    policy: str = "opt-in",
+    default: str = "scripted:one",
+) -> Theatre:
+    """The application on this database, with the scripted model and the embedded one."""
+    model = model or Scripted()
+    configuration = Configuration(
+        settings=Settings(models=ModelSettings(default=default)),
+        secrets=Secrets(),
+        data_dir=folder,
+        source=None,
+    )
+    recovery = Recovery(database)
+    scenes = Scenes(database, policy)
+    models = Models({"scripted": lambda: model, "embedded": lambda: chat_model(folder / "models")})
+    manner = replace(manner, default_model=default)
+    conversations = Conversations(database, scenes, models, rules, manner, recovery.holder.id)
+    services = Services(
+        configuration, database, scenes, models, conversations, Feedback(database, feedback.Rules())
+    )
+    return Theatre(Application(services, recovery), services, recovery, model)
