@@ -1,4 +1,5 @@
 """What both writers promise, on both databases."""
+# pyright: reportPrivateUsage=false
 
 import asyncio
 from collections.abc import Callable
@@ -180,7 +181,7 @@ async def test_reads_go_on_while_another_writes(database: Database) -> None:
 
 
 async def test_closing_finishes_what_is_queued_and_takes_no_more(database: Database) -> None:
-    url = database._engine.url.render_as_string(hide_password=False)
+    url = database.url
     other = await Database.open(url)
     writes = [asyncio.ensure_future(other.write(add(f"{n}", n))) for n in range(10)]
     await asyncio.sleep(0)
@@ -207,7 +208,7 @@ async def test_many_statements_and_lists(database: Database) -> None:
 
 async def test_two_processes_number_apart(database: Database) -> None:
     """Another process writes between ours: nobody fails, nothing is given twice."""
-    url = database._engine.url.render_as_string(hide_password=False)
+    url = database.url
     other = await Database.open(url)
     try:
 
