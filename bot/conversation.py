@@ -184,26 +184,35 @@ class Conversations:
         lane = _lane(place)
         self._lanes.check(lane)
         accepted = asyncio.create_task(self._database.write(lambda tx: _begin(tx, scene, place, pending)))
+        try:
+            return await self._take_turn(scene, place, lane, pending, accepted, reply)
+        except asyncio.CancelledError:
+            await self._interrupt(pending, "interrupted: Understudy was stopped")
+            raise
+        except Exception as error:
+            await self._interrupt(pending, f"interrupted: {error}")
+            raise
+
+    async def _take_turn(
+        self,
+        scene: Scene,
+        place: Place,
+        lane: str,
+        pending: Pending,
+        accepted: asyncio.Task[str | None],
+        reply: Reply,
+    ) -> Spoken:
         if scene.conversation is None or self._lanes.busy(lane):
             # The history is not yet what it will be: there is nothing to read in the meantime.
-            conversation_id = await accepted
-            if conversation_id is None:
+            if await accepted is None:
                 return await self._repeated(scene, pending)
         async with self._lanes.turn(lane):
             reading = asyncio.create_task(self._read(scene, place, pending, accepted))
-            conversation_id = await accepted
-            if conversation_id is None:
+            if await accepted is None:
                 reading.cancel()
                 return await self._repeated(scene, pending)
-            try:
-                turn = _Turn(scene, pending, await reading, reply, self.model_of(scene))
-                return await self._reply(turn, lane)
-            except asyncio.CancelledError:
-                await self._interrupt(pending, "interrupted: Understudy was stopped")
-                raise
-            except Exception as error:
-                await self._interrupt(pending, f"interrupted: {error}")
-                raise
+            turn = _Turn(scene, pending, await reading, reply, self.model_of(scene))
+            return await self._reply(turn, lane)
 
     async def _read(
         self, scene: Scene, place: Place, pending: Pending, accepted: asyncio.Task[str | None]
