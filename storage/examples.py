@@ -129,14 +129,19 @@ def record(row: Row) -> Example:
 def put(tx: Tx, new: NewExample) -> Example:
     """Keep a pair, or bring the one of the same avatar, source and key up to date.
 
-    What a person decided stays: a reviewed example keeps its status, its texts and its audience.
+    What a person decided stays: a reviewed example keeps its status and its texts, a pinned one stays pinned, and one
+    that was widened to other audiences stays so.
     """
     return _put_all(tx, [new])[0]
 
 
 def put_many(tx: Tx, new: Sequence[NewExample]) -> int:
-    """``put`` for many at once; how many."""
-    return len(_put_all(tx, new))
+    """``put`` for many at once; how many. Of several with the same key the last one counts."""
+    return len(_put_all(tx, list({_key(each) or object(): each for each in new}.values())))
+
+
+def _key(new: NewExample) -> tuple[str, str, str] | None:
+    return (new.avatar_id, new.source, new.source_key) if new.source_key else None
 
 
 def _put_all(tx: Tx, new: Sequence[NewExample]) -> list[Example]:
@@ -149,15 +154,14 @@ def _put_all(tx: Tx, new: Sequence[NewExample]) -> list[Example]:
             kept.append(_refresh(tx, known, each, at))
         else:
             fresh.append((_made(each, at), each))
-    kept.extend(_insert(tx, fresh))
-    return kept
+    return kept + _insert(tx, fresh)
 
 
 def _by_key(tx: Tx, new: NewExample) -> Example | None:
-    if not new.source_key:
+    key = _key(new)
+    if key is None:
         return None
-    key = {"of_avatar": new.avatar_id, "of_source": new.source, "of_key": new.source_key}
-    row = first(tx, _BY_KEY, key)
+    row = first(tx, _BY_KEY, dict(zip(("of_avatar", "of_source", "of_key"), key, strict=True)))
     return record(row) if row else None
 
 
@@ -209,13 +213,12 @@ def _refresh(tx: Tx, known: Example, new: NewExample, at: int) -> Example:
     if not known.reviewed:
         fresh = replace(
             fresh,
-            audience=new.audience,
             user_text=new.user_text,
             assistant_text=new.assistant_text,
             pattern=new.pattern,
             status=new.status,
             reviewed=new.reviewed,
-            pinned=new.pinned,
+            pinned=known.pinned or new.pinned,
         )
         tx.run(_DROP_AUTHORS, {"of_owner": known.id})
         for author in new.authors:
