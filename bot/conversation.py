@@ -202,10 +202,10 @@ class Conversations:
         accepted: asyncio.Task[str | None],
         reply: Reply,
     ) -> Spoken:
-        if scene.conversation is None or self._lanes.busy(lane):
-            # The history is not yet what it will be: there is nothing to read in the meantime.
-            if await accepted is None:
-                return await self._repeated(scene, pending)
+        # In a busy lane the history is not yet what it will be: there is nothing to read in the meantime.
+        early = scene.conversation is None or self._lanes.busy(lane)
+        if early and await accepted is None:
+            return await self._repeated(scene, pending)
         async with self._lanes.turn(lane):
             reading = asyncio.create_task(self._read(scene, place, pending, accepted))
             if await accepted is None:
