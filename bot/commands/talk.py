@@ -35,7 +35,7 @@ def help_command(every: Callable[[], Sequence[Command]]) -> Command:
         exact = [command for command in allowed if command.name == wanted]
         group = [command for command in allowed if command.name.split()[0] == wanted]
         if exact:
-            return Answer("\n\n".join(commandline.usage(command) for command in exact))
+            return Answer("\n\n".join(commandline.command_help(command) for command in exact))
         if group:
             return Answer(commandline.help_table(group))
         raise UserError(commandline.unknown(wanted, allowed))
