@@ -167,6 +167,7 @@ class Theatre:
     async def command(
         self,
         name: str,
+        /,
         *,
         who: Who = ADA,
         place: Place = HERE,
