@@ -1,0 +1,44 @@
+"""What is asked with each message or at each start takes an index, however much there is.
+
+SQLite takes a partial index only where the query repeats its condition word for word.
+"""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from storage import conversations, examples, exchanges
+from storage.database import Statement
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (examples._PINNED, "ix_example_pinned"),
+        (exchanges._PENDING, "ix_exchange_pending"),
+        (exchanges._BY_REPLY, "ix_exchange_reply"),
+        (exchanges._LATEST, "ix_exchange_conversation"),
+        (exchanges._HISTORY, "ix_exchange_conversation"),
+        (exchanges._HISTORY, "ix_exchange_sibling"),
+        (exchanges._SIBLINGS, "ix_exchange_sibling"),
+        (conversations._CURRENT, "ix_conversation_open"),
+    ],
+)
+def test_it_takes_its_index(statement: Statement, index: str, empty_sqlite: Path) -> None:
+    connection = sqlite3.connect(empty_sqlite)
+    sql, params = statement.sqlite({})
+    missing = dict.fromkeys(
+        ("of_workspace", "of_conversation", "of_avatar", "of_channel", "of_reply", "of_root", "of_key"), 1
+    )
+    plan = connection.execute(
+        f"EXPLAIN QUERY PLAN {sql}", {**missing, "most": 1, "until": 1, **params}
+    ).fetchall()
+    connection.close()
+    steps = [row[3] for row in plan]
+    assert any(index in step for step in steps), steps
+    assert not any(step.startswith("SCAN") and index not in step for step in steps), steps
