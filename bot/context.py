@@ -70,7 +70,8 @@ def read(
 ) -> Shown:
     """Everything that a reply may be built from.
 
-    ``without`` is the exchange that is being answered again: it and what came after are no history.
+    ``without`` is the exchange that is being answered again, the first of its siblings: it and what came after are no
+    history.
     """
     prompt = prompts.get(tx, release.prompt_version_id)
     pinned = examples.pinned(tx, avatar.id, channel)[: rules.pinned_examples]
@@ -79,18 +80,10 @@ def read(
         hits = search.search(tx, avatar.id, channel, text, limit=rules.examples * WIDTH)
     lines: Sequence[Line] = ()
     if rules.history_exchanges:
-        lines = exchanges.history(tx, conversation_id, limit=rules.history_exchanges)
-        if without is not None:
-            lines = _before(
-                lines, {without, *(each.id for each in exchanges.siblings(tx, exchanges.get(tx, without)))}
-            )
+        before = exchanges.get(tx, without).created_at if without is not None else None
+        lines = exchanges.history(tx, conversation_id, limit=rules.history_exchanges, before=before)
     chosen = select(hits, {example.id for example in pinned}, rules)
     return Shown(prompt.text, prompt.number, tuple(pinned), tuple(chosen), tuple(lines))
-
-
-def _before(lines: Sequence[Line], ids: set[str]) -> Sequence[Line]:
-    at = next((index for index, line in enumerate(lines) if line.exchange_id in ids), len(lines))
-    return lines[:at]
 
 
 def select(hits: Sequence[Hit], taken: set[str], rules: Rules) -> list[Hit]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     and_,
     bindparam,
     func,
@@ -94,21 +95,29 @@ _VISIBLE = Statement(
 )
 _TALK = _exchange.c.conversation_id == bindparam("of_conversation")
 _NEWEST = (_exchange.c.created_at.desc(), _exchange.c.id.desc())
-_REPLIED = and_(_exchange.c.status.in_(["complete", "cancelled"]), _exchange.c.reply_text != "")
+
+
+def _replied(exchange: FromClause) -> ColumnElement[bool]:
+    # Not ``IN``, whose statement would be put together again each time.
+    status = exchange.c.status
+    return and_(or_(status == "complete", status == "cancelled"), exchange.c.reply_text != "")
+
+
+_REPLIED = _replied(_exchange)
 _LATEST = Statement(select(_exchange).where(_TALK, _REPLIED).order_by(*_NEWEST).limit(1))
 _SIBLINGS = Statement(
     select(_exchange)
     .where(or_(_exchange.c.id == bindparam("of_root"), _exchange.c.sibling_of == bindparam("of_root")))
     .order_by(_exchange.c.created_at, _exchange.c.id)
 )
-# Of siblings only the newest counts: what has a later one with a reply is left out.
+# Of siblings only the newest counts: what has a later one with a reply, by the time that is asked for, is left out.
 _later = _exchange.alias("later")
 _SUPERSEDED = (
     select(_later.c.id)
     .where(
         _later.c.sibling_of == func.coalesce(_exchange.c.sibling_of, _exchange.c.id),
-        _later.c.status.in_(("complete", "cancelled")),
-        _later.c.reply_text != "",
+        _replied(_later),
+        _later.c.created_at < bindparam("until"),
         or_(
             _later.c.created_at > _exchange.c.created_at,
             and_(_later.c.created_at == _exchange.c.created_at, _later.c.id > _exchange.c.id),
@@ -116,14 +125,17 @@ _SUPERSEDED = (
     )
     .exists()
 )
+# A reply given again repeats the question of its first sibling: whoever asked for it wrote none of it.
+_asked = _exchange.alias("asked")
 _HISTORY = Statement(
     select(
         _exchange.c.id,
-        _exchange.c.person_id,
+        func.coalesce(_asked.c.person_id, _exchange.c.person_id),
         _exchange.c.user_text,
         _exchange.c.reply_text,
-        _exchange.c.created_at,
+        func.coalesce(_asked.c.created_at, _exchange.c.created_at),
     )
+    .select_from(_exchange.outerjoin(_asked, _asked.c.id == _exchange.c.sibling_of))
     .where(_TALK, _REPLIED, _exchange.c.created_at < bindparam("until"), ~_SUPERSEDED)
     .order_by(*_NEWEST)
     .limit(bindparam("most"))
@@ -224,7 +236,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An exchange as the history shows it."""
+    """An exchange as the history shows it: ``person_id`` wrote ``user_text``, at ``created_at``."""
 
     exchange_id: str
     person_id: str
