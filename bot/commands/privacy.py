@@ -34,7 +34,7 @@ def commands(services: Services) -> tuple[Command, ...]:
     return (
         Command("privacy show", "what is kept of you, and what you agreed to", show),
         Command("privacy consent", "agree that the avatars here may learn from what you write", consent),
-        Command("privacy decline", "say no to that question, for now", decline),
+        Command("privacy decline", "say no to that question; nothing you write is learnt from", decline),
         Command(
             "privacy withdraw",
             "take your agreement back; what was learnt from you is not used any more",
@@ -67,9 +67,12 @@ async def _show(services: Services, call: Call) -> Answer:
         "opt-out": "what you write may be learnt from until you say no",
     }[scene.workspace.consent]
     state = {
-        "unset": "you were not asked yet" if person.asked_at is None else "you said no, or not now",
+        "unset": "you were not asked yet"
+        if person.asked_at is None
+        else "you were asked and have not answered",
         "given": f"you agreed, for what you write since {day(person.given_at or 0)} UTC",
-        "withdrawn": f"you took your agreement back on {day(person.withdrawn_at or 0)} UTC",
+        "withdrawn": ("you said no" if person.given_at is None else "you took your agreement back")
+        + f" on {day(person.withdrawn_at or 0)} UTC",
     }[person.consent]
     where = "on this machine" if call.place.platform == "terminal" else "in the operator's database"
     fields = (
@@ -125,10 +128,16 @@ async def _covered_from(services: Services, call: Call) -> int:
 
 async def _decline(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
-    await services.database.write(lambda tx: people.mark_asked(tx, scene.person.id, clock.now()))
+
+    def decline(tx: Tx) -> None:
+        # A No holds whatever was said before, and whatever the rule of the workspace becomes.
+        people.withdraw_consent(tx, scene.person.id, at=clock.now())
+        audit.write(tx, scene.workspace.id, "privacy decline", person_id=scene.person.id)
+
+    await services.database.write(decline)
     return Answer(
         "Fine: your ratings count, and nothing you write is learnt from. `/privacy consent` changes that.",
-        data={"consent": scene.person.consent},
+        data={"consent": "withdrawn"},
     )
 
 
