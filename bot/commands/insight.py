@@ -49,8 +49,10 @@ async def _history(services: Services, call: Call) -> Answer:
         )
     )
     found = list(reversed(found))
+    frank = call.who.access >= Access.TRAINER
+    admin = call.who.access >= Access.TRAINER
     rows = tuple(
-        (day(each.created_at), shorten(each.user_text, 40), _reply(each), _rated(each), each.id)
+        (day(each.created_at), shorten(each.user_text, 40), _reply(each, admin=admin), _rated(each), each.id)
         for each in found
     )
     data = [
@@ -61,19 +63,21 @@ async def _history(services: Services, call: Call) -> Answer:
             "status": each.status,
             "model": each.model,
             "quality": each.quality,
-            "error": each.error if call.who.access >= Access.TRAINER else "",
+            "error": each.error if admin else "",
         }
         for each in found
     ]
     return Answer(table=Table(("when (UTC)", "said", "reply", "rating", "exchange"), rows), data=data)
 
 
-def _reply(exchange: Exchange) -> str:
+def _reply(exchange: Exchange, *, admin: bool) -> str:
+    """What became of it; why it failed is for admins, who alone can mend it."""
     if exchange.status == "complete":
         return shorten(exchange.reply_text, 60)
     if exchange.status == "pending":
         return "(being answered)"
-    return f"({exchange.status}) {shorten(exchange.reply_text or exchange.error, 50)}"
+    error = exchange.error if admin else ""
+    return f"({exchange.status}) {shorten(exchange.reply_text or error, 50)}".rstrip()
 
 
 def _rated(exchange: Exchange) -> str:
