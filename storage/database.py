@@ -38,7 +38,7 @@ BUSY_MS = 10_000
 class Statement:
     """A Core statement that is compiled once; where the dialects differ, ``postgres`` is, or makes, the other."""
 
-    __slots__ = ("_names", "_postgres", "_sql", "clause")
+    __slots__ = ("_listing", "_names", "_postgres", "_sql", "clause")
 
     def __init__(
         self, clause: Executable, postgres: Executable | Callable[[], Executable] | None = None
@@ -46,6 +46,7 @@ class Statement:
         self.clause = clause
         self._postgres = postgres
         self._sql: str | None = None
+        self._listing: Any = None  # compiled, where a list parameter makes the text differ each time
         self._names: dict[str, object] = {}
 
     @property
@@ -59,16 +60,20 @@ class Statement:
 
     def sqlite(self, params: Params) -> tuple[str, Params]:
         """SQL text and parameters for the sqlite3 module."""
+        if self._sql is None and self._listing is None:
+            self._compile()
         if self._sql is None:
-            compiled = cast(ClauseElement, self.clause).compile(dialect=_sqlite())
-            if compiled.post_compile_params:  # type: ignore[attr-defined]
-                return _expanded(compiled, params)
-            # Constants of the statement, a limit say, are parameters too.
-            self._names = {
-                name: value for name, value in (compiled.params or {}).items() if value is not None
-            }
-            self._sql = str(compiled)
+            return _expanded(self._listing, params)
         return self._sql, {**self._names, **params} if self._names else params
+
+    def _compile(self) -> None:
+        compiled = cast(ClauseElement, self.clause).compile(dialect=_sqlite())
+        if compiled.post_compile_params:  # type: ignore[attr-defined]
+            self._listing = compiled
+            return
+        # Constants of the statement, a limit say, are parameters too. Other threads look at the text: it is set last.
+        self._names = {name: value for name, value in (compiled.params or {}).items() if value is not None}
+        self._sql = str(compiled)
 
 
 def _expanded(compiled: Any, params: Params) -> tuple[str, Params]:

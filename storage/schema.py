@@ -232,6 +232,7 @@ class ExampleRow(SQLModel, table=True):
         Index(
             "ix_example_pinned",
             "avatar_id",
+            "number",
             sqlite_where=text("pinned = 1"),
         ),
     )

@@ -177,7 +177,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_example_pinned",
         "example",
-        ["avatar_id"],
+        ["avatar_id", "number"],
         sqlite_where=sa.text("pinned = 1"),
         postgresql_where=sa.text("pinned = true"),
     )
