@@ -115,9 +115,13 @@ class Conversations:
         original = exchange or await self.latest(scene)
         if original is None:
             raise UserError("There is no reply here yet that I could give again.")
+        # Elsewhere it would be made from the words of people whom nobody asks for consent to it.
+        if scene.conversation is None or original.conversation_id != scene.conversation.id:
+            raise UserError("That reply belongs to another conversation; it can be given again only there.")
         root = original.sibling_of or original.id
         siblings = await self._database.read(lambda tx: exchanges.siblings(tx, original))
-        key = f"{root}~{len(siblings) + 1}"
+        # Two who press at once make one; a number would come back once a sibling was deleted.
+        key = f"{root}~{(siblings or [original])[-1].id}"
         return await self._answer(scene, place, original.user_text, key, reply, sibling_of=root)
 
     async def latest(self, scene: Scene) -> Exchange | None:
@@ -284,7 +288,8 @@ class Conversations:
 
     async def _complete(self, turn: _Turn) -> Spoken:
         done = _completion(turn)
-        await self._database.write(lambda tx: exchanges.complete(tx, done))
+        if not await self._database.write(lambda tx: exchanges.complete(tx, done)):
+            log.warning("reply not kept: its exchange was closed or deleted meanwhile")
         log.info(
             "reply given", status=done.status, model=done.model, latency_ms=done.latency_ms, known=done.known
         )
