@@ -49,7 +49,6 @@ async def _history(services: Services, call: Call) -> Answer:
         )
     )
     found = list(reversed(found))
-    frank = call.who.access >= Access.TRAINER
     admin = call.who.access >= Access.TRAINER
     rows = tuple(
         (day(each.created_at), shorten(each.user_text, 40), _reply(each, admin=admin), _rated(each), each.id)
