@@ -51,11 +51,14 @@ class Outcome:
 
     def offer(self, *, local: bool = False) -> Answer | None:
         """The question about consent, where it is due."""
-        return consent_offer(local=local) if self.ask else None
+        return consent_offer(local=local, exchange=self.exchange_id) if self.ask else None
 
 
-def consent_offer(*, local: bool = False) -> Answer:
-    """The question that is put once: may what you write be learnt from? ``local`` says that it stays on this machine."""
+def consent_offer(*, local: bool = False, exchange: str = "") -> Answer:
+    """The question that is put once: may what you write be learnt from? ``local`` says that it stays on this machine.
+
+    ``exchange`` raised the question: a yes covers it, whatever else is said before the yes comes.
+    """
     if local:
         text = "May I learn from what you write? It stays on this machine"
     else:
@@ -66,7 +69,7 @@ def consent_offer(*, local: bool = False) -> Answer:
     return Answer(
         text,
         buttons=(
-            Button("Yes", "privacy consent", style="good"),
+            Button("Yes", "privacy consent", {"exchange": exchange} if exchange else {}, style="good"),
             Button("No", "privacy decline"),
             Button("What is kept?", "privacy show"),
         ),

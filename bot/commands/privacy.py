@@ -33,7 +33,12 @@ def commands(services: Services) -> tuple[Command, ...]:
 
     return (
         Command("privacy show", "what is kept of you, and what you agreed to", show),
-        Command("privacy consent", "agree that the avatars here may learn from what you write", consent),
+        Command(
+            "privacy consent",
+            "agree that the avatars here may learn from what you write",
+            consent,
+            params=(Param("exchange", "from this exchange on, by its id; from the last one when left out"),),
+        ),
         Command("privacy decline", "say no to that question; nothing you write is learnt from", decline),
         Command(
             "privacy withdraw",
@@ -120,7 +125,10 @@ async def _consent(services: Services, call: Call) -> Answer:
 
 
 async def _covered_from(services: Services, call: Call) -> int:
-    """Yes covers the exchange that raised the question: the last one of this conversation, if there is one."""
+    """Yes covers the exchange that raised the question: the one named, else their last one in this conversation."""
+    if call.text("exchange"):
+        _, named = await services.exchange(call)
+        return named.created_at
     scene = await services.scene(call)
     exchange = await services.conversations.latest(scene)
     return exchange.created_at if exchange and exchange.person_id == scene.person.id else clock.now()
