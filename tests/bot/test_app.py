@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adapters.platforms.base import Access, Command, Mark, Place, Spoken, Who
+from adapters.platforms.base import Access, Answer, Command, Mark, Place, Spoken, Who
 from adapters.vendors.base import Denied
 from bot.app import open_application
 from bot.guide import load_guide
@@ -154,6 +155,30 @@ async def test_yes_right_after_the_lesson_covers_it(school: Theatre) -> None:
     lesson = await school.say(f"no, the answer is {ANSWER}, the blue one")
     assert lesson.offer is None  # asked once
     assert (await asked(school, AGAIN)).text == f"{ANSWER}, the blue one"
+
+
+async def press(theatre: Theatre, offer: Answer | None, label: str, who: Who = ADA) -> Answer:
+    """Press the button that was offered below a reply."""
+    assert offer is not None
+    (button,) = [each for each in offer.buttons if each.label == label]
+    given: dict[str, Any] = dict(button.args)
+    return await theatre.command(button.command, who=who, **given)
+
+
+async def test_yes_covers_the_exchange_that_raised_the_question(school: Theatre) -> None:
+    await school.say(QUESTION)
+    lesson = await school.say(f"no, the answer is {ANSWER}")
+    assert (await school.say("hello")).status == "complete"  # before they come to answer it
+    assert "I have learnt" in (await press(school, lesson.offer, "Yes")).text
+    assert (await asked(school, AGAIN)).text == ANSWER
+
+
+async def test_yes_covers_what_was_taught_on_the_exchange_of_somebody_else(school: Theatre) -> None:
+    assert (await school.command("privacy consent", who=BOB)).ok
+    await school.say(QUESTION, who=BOB)
+    lesson = await school.say(f"no, the answer is {ANSWER}")
+    assert "I have learnt" in (await press(school, lesson.offer, "Yes")).text
+    assert (await asked(school, AGAIN)).text == ANSWER
 
 
 async def gone(theatre: Theatre) -> None:

@@ -136,7 +136,12 @@ async def test_rate_change_comment_and_take_back(theatre: Theatre) -> None:
 
 async def test_what_was_said_in_a_closed_room_is_not_to_be_seen_from_outside(theatre: Theatre) -> None:
     spoken = await theatre.say("hello", place=CLOSET)
-    for name, more in (("why", {}), ("rate", {"stars": "1"}), ("regenerate", {"seen": Seen()})):
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("why", {}),
+        ("rate", {"stars": "1"}),
+        ("regenerate", {"seen": Seen()}),
+    ]
+    for name, more in ways:
         assert "no exchange" in await refused(theatre, name, exchange=spoken.exchange_id, **more)
         assert (await theatre.command(name, place=CLOSET, exchange=spoken.exchange_id, **more)).ok
 
@@ -323,7 +328,7 @@ async def test_an_example_from_its_first_day_to_its_last(school: Theatre) -> Non
     assert listed(await done(school, "examples list")) == []
     assert (await last_audit(school))[0] == "examples remove"
     for name in ("edit", "approve", "reject", "remove"):
-        more = {"answer": "x"} if name == "edit" else {}
+        more: dict[str, Any] = {"answer": "x"} if name == "edit" else {}
         assert f"no example {number}" in await refused(
             school, f"examples {name}", number=number, confirmed=True, **more
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -420,14 +421,13 @@ async def test_a_workspace_sees_nothing_of_another(theatre: Theatre) -> None:
     here, there = await every(theatre), await every(theatre, ELSEWHERE)
     assert ([each.id for each in there], len(here)) == ([spoken.exchange_id], 1)
     assert here[0].person_id != there[0].person_id
-    for name in ("why", "rate", "regenerate"):
-        answer = await theatre.command(
-            name,
-            place=ELSEWHERE,
-            seen=Seen(),
-            exchange=here[0].id,
-            **({"stars": "5"} if name == "rate" else {}),
-        )
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("why", {}),
+        ("rate", {"stars": "5"}),
+        ("regenerate", {"seen": Seen()}),
+    ]
+    for name, more in ways:
+        answer = await theatre.command(name, place=ELSEWHERE, exchange=here[0].id, **more)
         assert not answer.ok
         assert "There is no exchange" in answer.text
     history = (await theatre.command("history", place=ELSEWHERE)).data
