@@ -29,6 +29,7 @@ from bot.context import Rules
 from bot.conversation import Conversations, Manner
 from bot.errors import for_person
 from bot.feedback import Feedback
+from bot.limits import check_text
 from bot.logs import set_up
 from bot.models import Models
 from bot.recovery import Recovery
@@ -36,7 +37,7 @@ from bot.scenes import Scene, Scenes
 from bot.services import Services
 from bot.settings import Configuration
 from storage import audit, exchanges
-from storage.database import Database
+from storage.database import Database, Tx
 from storage.errors import StorageError
 from storage.exchanges import Exchange
 from storage.ids import new_id
@@ -95,10 +96,13 @@ class Application:
         answer = feedback.parse_teaching(message.text)
         if answer is None:
             return None
+        check_text(message.text, self._services.configuration.settings.limits.message_characters)
         scene = await self._services.scenes.find(message.place, message.who)
         exchange = await self._services.conversations.latest(scene)
         if exchange is None:
             return None
+        if message.who.access < Access.RATER:
+            raise UserError("Teaching is not open to you here.")
         mark = Mark(message.place, message.who, "teach", message.at, rates=False, better=answer)
         outcome = await self._services.feedback.mark(
             scene.workspace,
@@ -132,13 +136,14 @@ class Application:
 
     async def _marked(self, scene: Scene, mark: Mark) -> Exchange:
         workspace = scene.workspace.id
-        found = await self._services.database.read(
-            lambda tx: (
-                exchanges.visible(tx, workspace, mark.exchange_id, mark.place.channel)
-                if mark.exchange_id
-                else exchanges.by_reply(tx, workspace, mark.reply_key)
-            )
-        )
+
+        def find(tx: Tx) -> Exchange | None:
+            wanted = mark.exchange_id
+            if not wanted and (posted := exchanges.by_reply(tx, workspace, mark.reply_key)):
+                wanted = posted.id
+            return exchanges.visible(tx, workspace, wanted, mark.place.channel) if wanted else None
+
+        found = await self._services.database.read(find)
         if found is None:
             raise UserError("I do not remember that reply, so it cannot be rated.")
         return found
@@ -218,7 +223,7 @@ def _login_name() -> str:
 async def open_application(configuration: Configuration, *, interactive: bool) -> Application:
     """Open the database, close what a crash left, and put the parts together. Raises ``StorageError``.
 
-    ``interactive`` says that it will live for more than one message, so that it announces itself while it does.
+    ``interactive`` says that somebody is there who can answer a question.
     """
     database = await Database.open(configuration.database_url)
     try:
@@ -228,8 +233,7 @@ async def open_application(configuration: Configuration, *, interactive: bool) -
     except BaseException:
         await database.close()
         raise
-    if interactive:
-        recovery.keep()
+    recovery.keep()  # for a single reply too: on another host a silent process counts as dead
     settings = configuration.settings
     scenes = Scenes(database, settings.consent.policy)
     models = Models({"embedded": lambda: _embedded(configuration)})
