@@ -345,9 +345,11 @@ def _begin(tx: Tx, scene: Scene, place: Place, pending: Pending) -> str | None:
     if not conversation_id:
         workspace, avatar = scene.workspace.id, scene.avatar.id
         # Another first message may have opened it since the scene was read.
-        open_one = conversations.current(tx, workspace, place.conversation, avatar) or conversations.start(
-            tx, workspace, place.conversation, avatar, place.channel, place.private
-        )
+        open_one = conversations.current(tx, workspace, place.conversation, avatar)
+        if open_one is None or open_one.private != place.private:
+            open_one = conversations.start(
+                tx, workspace, place.conversation, avatar, place.channel, place.private
+            )
         conversation_id = open_one.id
         pending = replace(pending, conversation_id=conversation_id)
     return conversation_id if exchanges.begin(tx, pending) else None

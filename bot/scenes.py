@@ -61,6 +61,8 @@ def _find(tx: Tx, place: Place, who: Who) -> Scene | None:
         return None
     avatar = avatar_of(tx, workspace, place)
     conversation = conversations.current(tx, workspace.id, place.conversation, avatar.id)
+    if conversation is not None and conversation.private != place.private:
+        conversation = None  # the channel was closed or opened: what is said from now on has other readers
     return Scene(workspace, person, avatar, releases.current(tx, avatar.id), conversation)
 
 
