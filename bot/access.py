@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.platforms.base import Access, Command, Who
+from adapters.platforms.base import Command, Who
 
 
 def refusal(command: Command, who: Who) -> str:
@@ -13,8 +13,3 @@ def refusal(command: Command, who: Who) -> str:
         f"`/{command.name}` is for a {command.access.label} or above; you are a {who.access.label} here. "
         "Ask an admin of this workspace if you need it."
     )
-
-
-def may_review(who: Who) -> bool:
-    """Whether this person's word decides what becomes an example."""
-    return who.access >= Access.REVIEWER
