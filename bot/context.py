@@ -1,6 +1,6 @@
 """What the model is shown: prompt version, examples, history and the question, inside the token budget.
 
-``select`` and ``fit`` are pure: they decide. ``Assembler`` reads what they decide on.
+``select`` and ``fit`` are pure: they decide. ``read`` reads what they decide on.
 """
 
 from __future__ import annotations
