@@ -185,9 +185,9 @@ class Chat:
         exchange_id = self._last_exchange
         answer = await self._mark(self.session.rating(exchange_id, stars))
         if answer.ok and stars <= _POOR:
-            comment = await keyboard.questions.ask("What was wrong? (Enter to skip)")
+            comment = await self._asked("What was wrong? (Enter to skip)", keyboard)
             better = (
-                await keyboard.questions.ask("A better answer? (Enter to skip)")
+                await self._asked("A better answer? (Enter to skip)", keyboard)
                 if comment is not None
                 else None
             )
@@ -199,6 +199,14 @@ class Chat:
                     else replace(second, buttons=answer.buttons)
                 )
         await self._dialog(keyboard).show(answer)
+
+    async def _asked(self, question: str, keyboard: Keyboard) -> str | None:
+        """What is said about a poor reply. A command typed there is not an answer to learn: it ends the questions."""
+        said = await keyboard.questions.ask(question)
+        if said and any(said.split()[0] == f"/{command.name.split()[0]}" for command in self.commands()):
+            self._screen.hint(f"{said.split()[0]} was not taken as an answer; type it again to run it.")
+            return None
+        return said
 
     async def _mark(self, mark: Mark) -> Answer:
         return await self.session.host.mark(mark)
