@@ -186,10 +186,15 @@ class Conversations:
 
     async def _accept(self, scene: Scene, place: Place, pending: Pending, reply: Reply) -> Spoken:
         lane = _lane(place)
-        self._lanes.check(lane)
+        with self._lanes.place(lane) as first:
+            return await self._accept_in(scene, place, lane, first, pending, reply)
+
+    async def _accept_in(
+        self, scene: Scene, place: Place, lane: str, first: bool, pending: Pending, reply: Reply
+    ) -> Spoken:
         accepted = asyncio.create_task(self._database.write(lambda tx: _begin(tx, scene, place, pending)))
         try:
-            return await self._take_turn(scene, place, lane, pending, accepted, reply)
+            return await self._take_turn(scene, place, lane, first, pending, accepted, reply)
         except asyncio.CancelledError:
             await self._interrupt(pending, "interrupted: Understudy was stopped")
             raise
@@ -202,12 +207,13 @@ class Conversations:
         scene: Scene,
         place: Place,
         lane: str,
+        first: bool,
         pending: Pending,
         accepted: asyncio.Task[str | None],
         reply: Reply,
     ) -> Spoken:
         # In a busy lane the history is not yet what it will be: there is nothing to read in the meantime.
-        early = scene.conversation is None or self._lanes.busy(lane)
+        early = scene.conversation is None or not first
         if early and await accepted is None:
             return await self._repeated(scene, pending)
         async with self._lanes.turn(lane):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 from adapters.platforms.base import UserError
 
@@ -29,28 +29,28 @@ class Lanes:
         self._waiting = waiting
         self._lanes: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    def busy(self, key: str) -> bool:
-        """Whether a message of this conversation is being answered."""
-        return key in self._lanes
+    @contextmanager
+    def place(self, key: str) -> Generator[bool]:
+        """Stand in the lane; whether nobody was there. Raises ``UserError`` when as many wait already as may.
 
-    def check(self, key: str) -> None:
-        """Raises ``UserError`` when as many wait already as may."""
-        _, count = self._lanes.get(key, (None, 0))
+        Taken before anything is awaited, so that a burst counts in full.
+        """
+        lock, count = self._lanes.get(key, (asyncio.Lock(), 0))
         if count > self._waiting:
             raise UserError(
                 f"I am still answering here and {self._waiting} messages wait already; "
                 "please send that again in a moment."
             )
-
-    @asynccontextmanager
-    async def turn(self, key: str) -> AsyncGenerator[None]:
-        """Wait for one's turn and hold it."""
-        lock, count = self._lanes.get(key, (asyncio.Lock(), 0))
         self._lanes[key] = (lock, count + 1)
         try:
-            async with lock:
-                yield
+            yield count == 0
         finally:
             lock, count = self._lanes.pop(key)
             if count > 1:
                 self._lanes[key] = (lock, count - 1)
+
+    @asynccontextmanager
+    async def turn(self, key: str) -> AsyncGenerator[None]:
+        """Wait for one's turn and hold it, from one's place in the lane."""
+        async with self._lanes[key][0]:
+            yield
