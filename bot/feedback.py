@@ -32,7 +32,8 @@ class Outcome:
     """What a mark or a lesson did, and what to tell the person.
 
     ``ask`` says that this is the one time to offer consent. ``example`` is what became of the example that hangs on it:
-    ``proposed``, ``approved``, ``withdrawn``, or empty where there is none.
+    ``proposed``, ``approved``, ``withdrawn``, or empty where there is none. ``lesson`` is the exchange at which the person
+    taught what this reply came from, offered to be taken back where there was nothing else to take.
     """
 
     sentence: str
@@ -40,11 +41,15 @@ class Outcome:
     changed: bool = True
     example: str = ""
     exchange_id: str = ""
+    lesson: str = ""
 
     def answer(self, *, local: bool = False) -> Answer:
         """The same for the person's eyes, with the question about consent where it is due."""
         data = {"exchange_id": self.exchange_id, "changed": self.changed, "example": self.example}
         offer = self.offer(local=local)
+        if offer is None and self.lesson:
+            back = Button("Take back what you taught", "rate", {"stars": "none", "exchange": self.lesson})
+            return Answer(self.sentence, buttons=(back,), data=data)
         if offer is None:
             return Answer(self.sentence, data=data)
         return replace(offer, text=f"{self.sentence}\n\n{offer.text}", data=data)
@@ -136,12 +141,15 @@ class Feedback:
             ):
                 said.append("It takes the place of the answer that I had before.")
         fate = own if own.changed else learnt.liked
+        sentence = " ".join(filter(None, said))
+        lesson = "" if sentence or not after.empty else learning.own_lesson(tx, exchange, person.id)
         return Outcome(
-            " ".join(filter(None, said)) or _as_it_is(after, learning.own_lesson(tx, exchange, person.id)),
+            sentence or _as_it_is(after, lesson),
             ask=ask,
             changed=applied.changed,
             example=fate.status if fate.changed else "",
             exchange_id=exchange.id,
+            lesson=lesson,
         )
 
     async def teach(
@@ -259,11 +267,9 @@ def _as_it_is(after: Rating, lesson: str) -> str:
     if not after.empty:
         return "Your rating is as it was."
     told = "There is no rating of yours on this reply."
-    return (
-        f"{told} It came from what you taught: `/rate none exchange:{lesson}` takes that back."
-        if lesson
-        else told
-    )
+    if not lesson:
+        return told
+    return f"{told} It came from what you taught: `/rate none exchange:{lesson}` takes that back."
 
 
 def lesson_sentence(fate: Fate, *, agreed: bool, asking: bool) -> str:

@@ -91,7 +91,7 @@ def commands(services: Services) -> tuple[Command, ...]:
             remove,
             Access.REVIEWER,
             (number,),
-            confirm="The example is gone for good. Delete it?",
+            confirm="Delete this example for good?",
         ),
     )
 
@@ -138,7 +138,11 @@ async def _list(services: Services, call: Call) -> Answer:
         }
         for each in found
     ]
-    return Answer(f"{total:,} examples of {scene.avatar.name}.{more}", table=Table(columns, rows), data=data)
+    return Answer(
+        f"{total:,} {'example' if total == 1 else 'examples'} of {scene.avatar.name}.{more}",
+        table=Table(columns, rows),
+        data=data,
+    )
 
 
 async def _add(services: Services, call: Call) -> Answer:

@@ -66,7 +66,7 @@ async def _history(services: Services, call: Call) -> Answer:
         }
         for each in found
     ]
-    return Answer(table=Table(("when (UTC)", "said", "reply", "rating", "exchange"), rows), data=data)
+    return Answer(table=Table(("when (UTC)", "said", "reply", "quality", "exchange"), rows), data=data)
 
 
 def _reply(exchange: Exchange, *, admin: bool) -> str:
@@ -82,7 +82,7 @@ def _reply(exchange: Exchange, *, admin: bool) -> str:
 def _rated(exchange: Exchange) -> str:
     if exchange.quality is None or not exchange.ratings:
         return "-"
-    return f"{exchange.quality:.2f} of {exchange.ratings}"
+    return f"{exchange.quality:.2f} ({exchange.ratings} rated)"
 
 
 async def _stats(services: Services, call: Call) -> Answer:

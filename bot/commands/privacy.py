@@ -49,7 +49,7 @@ def commands(services: Services) -> tuple[Command, ...]:
             "privacy delete",
             "delete everything of yours in this workspace",
             delete,
-            confirm="Everything you said, rated and taught here is deleted for good. Do it?",
+            confirm="Delete for good everything you said, rated and taught here?",
         ),
         Command(
             "privacy policy",
