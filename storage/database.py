@@ -10,141 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Executable, Table, bindparam
-from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.sql.elements import ClauseElement
-from sqlmodel import SQLModel
 
 from storage.errors import Unusable
+from storage.statements import Params as Params
+from storage.statements import Row as Row
+from storage.statements import Statement as Statement
+from storage.statements import columns_of as columns_of
+from storage.statements import insert_into as insert_into
+from storage.statements import table as table
+from storage.statements import upsert_into as upsert_into
+from storage.statements import upserting as upserting
 
 T = TypeVar("T")
-Row = Sequence[Any]
-Params = Mapping[str, object]
 
 BUSY_MS = 10_000
-
-
-class Statement:
-    """A Core statement that is compiled once; where the dialects differ, ``postgres`` is, or makes, the other."""
-
-    __slots__ = ("_listing", "_names", "_postgres", "_sql", "clause")
-
-    def __init__(
-        self, clause: Executable, postgres: Executable | Callable[[], Executable] | None = None
-    ) -> None:
-        self.clause = clause
-        self._postgres = postgres
-        self._sql: str | None = None
-        self._listing: Any = None  # compiled, where a list parameter makes the text differ each time
-        self._names: dict[str, object] = {}
-
-    @property
-    def postgres(self) -> Executable:
-        """The statement for Postgres."""
-        if self._postgres is None:
-            return self.clause
-        if callable(self._postgres):
-            self._postgres = self._postgres()
-        return self._postgres
-
-    def sqlite(self, params: Params) -> tuple[str, Params]:
-        """SQL text and parameters for the sqlite3 module."""
-        if self._sql is None and self._listing is None:
-            self._compile()
-        if self._sql is None:
-            return _expanded(self._listing, params)
-        return self._sql, {**self._names, **params} if self._names else params
-
-    def _compile(self) -> None:
-        compiled = cast(ClauseElement, self.clause).compile(dialect=_sqlite())
-        if compiled.post_compile_params:  # type: ignore[attr-defined]
-            self._listing = compiled
-            return
-        # Constants of the statement, a limit say, are parameters too. Other threads look at the text: it is set last.
-        self._names = {name: value for name, value in (compiled.params or {}).items() if value is not None}
-        self._sql = str(compiled)
-
-
-def _expanded(compiled: Any, params: Params) -> tuple[str, Params]:
-    """A list parameter (``IN``) has as many marks as values, so its text cannot be kept."""
-    state = compiled.construct_expanded_state(dict(params))
-    return state.statement, state.parameters
-
-
-@lru_cache(maxsize=1)
-def _sqlite() -> SQLiteDialect_pysqlite:
-    return SQLiteDialect_pysqlite(paramstyle="named")
-
-
-def table(model: type[SQLModel]) -> Table:
-    """The Core table of a SQLModel class."""
-    return cast(Table, model.__dict__["__table__"])
-
-
-def columns_of(model: type[SQLModel], record: type[Any]) -> list[ColumnElement[Any]]:
-    """The columns of a table that a dataclass holds, in its order: select these and build the record by position."""
-    return [table(model).c[field.name] for field in fields(record)]
-
-
-def upserting(build: Callable[[Any], Executable]) -> Statement:
-    """A statement made with a dialect's own ``insert``, which ``build`` is given: Core has no ``ON CONFLICT``.
-
-    The one for Postgres is made when it is first needed: its modules take as long to import as a reply takes.
-    """
-
-    def postgres() -> Executable:
-        from sqlalchemy.dialects import postgresql
-
-        return build(postgresql.insert)
-
-    return Statement(build(sqlite_dialect.insert), postgres)
-
-
-def insert_into(
-    model: type[SQLModel],
-    *,
-    ignore: Sequence[str] | None = None,
-    fixed: Mapping[str, ColumnElement[Any]] | None = None,
-) -> Statement:
-    """An insert that takes every column but those of ``fixed``, which are part of the statement.
-
-    With ``ignore``, a row that is there by those columns is left alone.
-    """
-    target = table(model)
-
-    def build(insert: Any) -> Executable:
-        made = insert(target)
-        if fixed is not None:
-            made = made.values(
-                {column.name: bindparam(column.name) for column in target.columns} | dict(fixed)
-            )
-        return made if ignore is None else made.on_conflict_do_nothing(index_elements=list(ignore))
-
-    return upserting(build)
-
-
-def upsert_into(model: type[SQLModel], *, on: Sequence[str], update: Sequence[str]) -> Statement:
-    """An insert that takes every column and, where a row is there by ``on``, sets ``update`` from the new one."""
-    target = table(model)
-
-    def build(insert: Any) -> Executable:
-        made = insert(target)
-        return made.on_conflict_do_update(
-            index_elements=list(on), set_={name: made.excluded[name] for name in update}
-        )
-
-    return upserting(build)
 
 
 class Tx(Protocol):

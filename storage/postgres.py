@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+import asyncpg
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from storage.database import Job, Params, Row, Statement, raisable
 from storage.errors import Duplicate, Missing, StorageError, Unusable
@@ -21,25 +23,44 @@ T = TypeVar("T")
 # A bound on one commit: past this the first ones wait too long.
 GROUP = 256
 
+# What the driver and its pool raise.
+_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, OSError)
+
 
 class PostgresTx:
-    """A ``Tx`` on a SQLAlchemy connection (inside ``run_sync``), which keeps compiled statements itself."""
+    """A ``Tx`` straight on asyncpg. A job runs in a greenlet, which steps aside while Postgres works."""
 
     __slots__ = ("_connection",)
     postgres = True
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
     def rows(self, statement: Statement, params: Params | None = None) -> Sequence[Row]:
-        return self._connection.execute(statement.postgres, dict(params or {})).fetchall()
+        sql, values = _sendable(statement.asyncpg(params or {}))
+        return [tuple(row) for row in await_only(self._connection.fetch(sql, *values))]
 
     def run(self, statement: Statement, params: Params | None = None) -> int:
-        return self._connection.execute(statement.postgres, dict(params or {})).rowcount
+        sql, values = _sendable(statement.asyncpg(params or {}))
+        # It answers as "INSERT 0 1" or "UPDATE 1".
+        done = await_only(self._connection.execute(sql, *values)).rpartition(" ")[2]
+        return int(done) if done.isdecimal() else 0
 
     def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
         if params:
-            self._connection.execute(statement.postgres, [dict(each) for each in params])
+            made = [_sendable(statement.asyncpg(each)) for each in params]
+            await_only(self._connection.executemany(made[0][0], [values for _, values in made]))
+
+
+def _sendable(made: tuple[str, Sequence[Any]]) -> tuple[str, Sequence[Any]]:
+    """The one character that Postgres has no place for is shown as one that could not be read."""
+    sql, values = made
+    return sql, [each.replace("\0", "\ufffd") if isinstance(each, str) else each for each in values]
+
+
+async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    return cast(asyncpg.Connection, driver)
 
 
 async def prepare(engine: AsyncEngine) -> None:
@@ -90,9 +111,10 @@ async def read(engine: AsyncEngine, job: Job[T]) -> T:
     """Run a job that only reads, in one snapshot."""
     try:
         async with engine.connect() as connection:
-            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            return await connection.run_sync(lambda sync: job(PostgresTx(sync)))
-    except (OSError, SQLAlchemyError) as error:
+            driver = await _driver(connection)
+            async with driver.transaction(isolation="repeatable_read", readonly=True):
+                return await greenlet_spawn(job, PostgresTx(driver))
+    except _DRIVER as error:
         raise told(error, engine.url) from error
 
 
@@ -148,10 +170,8 @@ class PostgresWriter:
 
     async def _commit(self, group: list[_Item]) -> None:
         try:
-            async with self._engine.begin() as connection:
-                await connection.run_sync(self._run, group)
-        except _Undone:
-            pass  # its item has the reason
+            async with self._engine.connect() as connection:
+                await self._run(await _driver(connection), group)
         except asyncio.CancelledError:
             self._fail(group, Unusable("The database was closed before this was written."))
             self._deliver(group)
@@ -159,6 +179,37 @@ class PostgresWriter:
         except Exception as error:  # noqa: BLE001 (given to whoever waits; the writer itself goes on)
             self._fail(group, told(error, self._engine.url))
         self._deliver(group)
+
+    async def _run(self, driver: asyncpg.Connection, group: list[_Item]) -> None:
+        """Each job after a savepoint, so that one that fails does not fail its neighbours.
+
+        What passes between two jobs is one message to Postgres: it says that the last one stays, and where the next begins.
+        """
+        transaction = PostgresTx(driver)
+        await driver.execute("BEGIN; SAVEPOINT item")
+        try:
+            for item in group:
+                try:
+                    item.value = await greenlet_spawn(item.job, transaction)
+                except asyncio.CancelledError as error:
+                    if self._task is not None and self._task.cancelling():
+                        raise  # it is the writer itself that is to stop
+                    item.error = error
+                except BaseException as error:  # noqa: BLE001 (given to whoever waits)
+                    item.error = told(error, self._engine.url) if isinstance(error, _DRIVER) else error
+                if item.error is not None:
+                    await driver.execute("ROLLBACK TO SAVEPOINT item")
+                elif item is not group[-1]:
+                    await driver.execute("RELEASE SAVEPOINT item; SAVEPOINT item")
+            await driver.execute("COMMIT")
+        except BaseException:
+            if not driver.is_closed():
+                await driver.execute("ROLLBACK")
+            raise
+
+    def _fail(self, group: list[_Item], error: StorageError) -> None:
+        for item in group:
+            item.error = item.error or error
 
     def _deliver(self, group: list[_Item]) -> None:
         for item in group:
@@ -168,28 +219,3 @@ class PostgresWriter:
                 item.future.set_exception(raisable(item.error))
             else:
                 item.future.set_result(item.value)
-
-    def _fail(self, group: list[_Item], error: StorageError) -> None:
-        for item in group:
-            item.error = item.error or error
-
-    def _run(self, connection: Connection, group: list[_Item]) -> None:
-        """Each job in its own savepoint, so that one that fails does not fail its neighbours."""
-        transaction = PostgresTx(connection)
-        alone = len(group) == 1  # no neighbours, no savepoint: two round trips less
-        for item in group:
-            savepoint = None if alone else connection.begin_nested()
-            try:
-                item.value = item.job(transaction)
-            except BaseException as error:
-                item.error = told(error, self._engine.url) if isinstance(error, SQLAlchemyError) else error
-                if savepoint is None:
-                    raise _Undone from error
-                savepoint.rollback()
-            else:
-                if savepoint is not None:
-                    savepoint.commit()
-
-
-class _Undone(Exception):
-    """The only job of its commit failed: there is nothing to commit."""

@@ -136,6 +136,8 @@ async def test_any_text_stays_as_it_is(database: Database) -> None:
     text = "'; DROP TABLE exchange; -- \u202e 🎭 " + "x" * 100_000
     said = await stage.exchange(talk, ann, text, text)
     assert (said.user_text, said.reply_text) == (text, text)
+    nothing = await stage.exchange(talk, ann, "a\0b", "c")
+    assert nothing.user_text == ("a\ufffdb" if database.postgres else "a\0b")  # Postgres has no place for it
 
 
 async def lines(stage: Stage, talk: Conversation, limit: int = 10, before: int | None = None) -> list[str]:
