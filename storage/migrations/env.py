@@ -1,4 +1,4 @@
-"""Run by Alembic: on the connection that ``upgrade`` gives, or on none to make a new revision."""
+"""Run by Alembic, on the connection that ``upgrade`` gives."""
 
 from alembic import context
 
