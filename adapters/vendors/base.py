@@ -123,6 +123,10 @@ class ChatModel(Protocol):
         """How many tokens of input the model takes."""
         ...
 
+    def sees(self, model: str) -> bool:
+        """Whether the model can be shown images."""
+        ...
+
     async def models(self) -> Sequence[ModelInfo]:
         """The models that can be asked for now. Raises ``VendorError``."""
         ...

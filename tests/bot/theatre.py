@@ -55,6 +55,7 @@ class Scripted:
     gate: asyncio.Event | None = None
     before: Callable[[ChatRequest], Awaitable[None]] | None = None
     room: int = 100_000
+    seeing: bool = False
     known: Sequence[str] = ("one", "two")
     listing: Exception | None = None
     asked: list[ChatRequest] = field(default_factory=list[ChatRequest])
@@ -92,6 +93,9 @@ class Scripted:
 
     def context_tokens(self, model: str) -> int:
         return self.room
+
+    def sees(self, model: str) -> bool:
+        return self.seeing
 
     async def models(self) -> Sequence[ModelInfo]:
         if self.listing is not None:

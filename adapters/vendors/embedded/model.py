@@ -111,6 +111,10 @@ class Embedded:
         """A bound so that a context is finite; only the examples and the last turn are read."""
         return CONTEXT_TOKENS
 
+    def sees(self, model: str) -> bool:
+        """It reads text only."""
+        return False
+
     async def models(self) -> Sequence[ModelInfo]:
         """``base`` and the artefacts in the models directory."""
         trained = await asyncio.to_thread(artefacts.names, self._models_dir)
