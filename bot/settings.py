@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,11 @@ PREFIX = "UNDERSTUDY_"
 OTHER_VARIABLES = ("UNDERSTUDY_DATA_DIR", "UNDERSTUDY_TEST_POSTGRES")
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:\S+$")]
+VendorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+_VENDOR_VARIABLE = rf"{PREFIX}VENDORS__[A-Z][A-Z0-9_]*?__(BASE_URL|API_KEY|CONTEXT_TOKENS|SEES|HEADERS|QUERY)"
 
 
 class SettingsError(Exception):
@@ -43,8 +48,44 @@ class ModelSettings(_Section):
     """Which model answers, and how."""
 
     default: ModelName = "embedded:base"
+    fallback: tuple[ModelName, ...] = ()
+    allowed: tuple[ModelName, ...] = ()
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] = 1024
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    retry_seconds: Annotated[float, Field(ge=0)] = 0.5
+    first_seconds: Annotated[float, Field(gt=0)] = 60
+    silence_seconds: Annotated[float, Field(gt=0)] = 60
+    rest_after: Annotated[int, Field(ge=1)] = 5
+    rest_seconds: Annotated[float, Field(gt=0)] = 30
+
+
+class VendorSettings(_Section):
+    """An endpoint that speaks OpenAI's Chat Completions. ``api_key`` names the variable that holds the key."""
+
+    base_url: str = ""
+    api_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    context_tokens: Annotated[int, Field(ge=500)] = 128_000
+    sees: bool | None = None
+
+
+class GoogleSettings(_Section):
+    """A project of Google Cloud's Agent Platform, in place of a Gemini API key."""
+
+    project: str = ""
+    location: str = "global"
+    base_url: str = ""
+
+
+class PriceSettings(_Section):
+    """US dollars for a million tokens; ``date`` is the day the price was looked up."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    cached: Annotated[float, Field(ge=0)] | None = None
+    date: str = ""
 
 
 class ContextSettings(_Section):
@@ -64,6 +105,10 @@ class LimitSettings(_Section):
     message_characters: Annotated[int, Field(ge=100)] = 20_000
     waiting_messages: Annotated[int, Field(ge=1)] = 5
     reply_seconds: Annotated[float, Field(gt=0)] = 300
+    attachment_bytes: Annotated[int, Field(ge=1)] = 8 * 1024 * 1024
+    attachment_characters: Annotated[int, Field(ge=100)] = 20_000
+    attachments: Annotated[int, Field(ge=0, le=10)] = 4
+    pdf_pages: Annotated[int, Field(ge=1)] = 30
 
 
 class ConsentSettings(_Section):
@@ -76,6 +121,10 @@ class FeedbackSettings(_Section):
     """From ratings to examples."""
 
     example_stars: Annotated[float, Field(ge=1, le=5)] = 4
+    reactions: dict[str, Annotated[int, Field(ge=1, le=5)]] = {
+        "👍": 5, "👎": 1, "❤️": 5, "🎉": 5, "😕": 2,
+        "1️⃣": 1, "2️⃣": 2, "3️⃣": 3, "4️⃣": 4, "5️⃣": 5,
+    }
 
 
 class LoggingSettings(_Section):
@@ -92,6 +141,28 @@ class TerminalSettings(_Section):
     person: str = ""
 
 
+class DiscordSettings(_Section):
+    """Discord's own. ``owner`` to ``rater`` name permissions of Discord, or roles by their id or name."""
+
+    owner: tuple[str, ...] = ("administrator",)
+    trainer: tuple[str, ...] = ("manage_guild",)
+    reviewer: tuple[str, ...] = ("manage_messages",)
+    rater: tuple[str, ...] = ("everyone",)
+    buttons: bool = True
+    seed_reactions: tuple[str, ...] = ()
+    auto_thread: bool = False
+    regenerate_on_edit: bool = False
+    edit_seconds: Annotated[float, Field(ge=0)] = 1.0
+    file_characters: Annotated[int, Field(ge=0)] = 0
+    missed_minutes: Annotated[int, Field(ge=0)] = 60
+    missed_messages: Annotated[int, Field(ge=0)] = 100
+    presence: str = ""
+    development_guilds: tuple[int, ...] = ()
+    shard_count: Annotated[int, Field(ge=0)] = 0
+    shard_ids: tuple[int, ...] = ()
+    api_url: str = ""
+
+
 class Secrets(BaseSettings):
     """What only the environment may hold. A field's name is its variable's, in small letters."""
 
@@ -104,6 +175,7 @@ class Secrets(BaseSettings):
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     gemini_api_key: SecretStr | None = None
+    google_api_key: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -115,12 +187,16 @@ class Settings(BaseSettings):
 
     storage: StorageSettings = StorageSettings()
     models: ModelSettings = ModelSettings()
+    vendors: dict[VendorName, VendorSettings] = {}
+    google: GoogleSettings = GoogleSettings()
+    prices: dict[ModelName, PriceSettings] = {}
     context: ContextSettings = ContextSettings()
     limits: LimitSettings = LimitSettings()
     consent: ConsentSettings = ConsentSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     logging: LoggingSettings = LoggingSettings()
     terminal: TerminalSettings = TerminalSettings()
+    discord: DiscordSettings = DiscordSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -211,6 +287,9 @@ def known_keys() -> dict[str, tuple[str, ...]]:
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = {f"{PREFIX}{section}__{key}".upper() for section, keys in known_keys().items() for key in keys}
     for name in environment:
+        # Vendors have names of the operator's choosing.
+        if re.fullmatch(_VENDOR_VARIABLE, name.upper()):
+            continue
         if name.upper().startswith(PREFIX) and name not in OTHER_VARIABLES and name.upper() not in known:
             raise SettingsError(f"There is no setting {name}.{_nearest(name.upper(), known)}")
 

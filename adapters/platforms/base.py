@@ -48,7 +48,8 @@ class Place:
     ``workspace`` is the platform's id of the tenant; ``channel`` the room whose readers see it; ``conversation`` the key
     of one strand of talk (a thread, a reply chain, or the channel itself). What is said in a ``private`` place (a direct
     message, a closed channel) serves only there until a reviewer widens it. ``avatar`` names the avatar that is wanted
-    here; empty, it is the one the channel is bound to.
+    here; empty, it is the one the channel is bound to, else the one of ``parent``, the channel that a closed thread hangs
+    on.
     """
 
     platform: str
@@ -58,15 +59,17 @@ class Place:
     private: bool = False
     workspace_name: str = ""
     avatar: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that came with a message, already fetched and within the platform's size limit."""
+    """A file that came with a message, fetched; ``problem`` says in half a sentence why it could not be."""
 
     name: str
     media_type: str
-    data: bytes
+    data: bytes = b""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Message:
     """Something a person said. ``key`` is the platform's id of it, unique in the workspace: it is answered once.
 
     ``addressed`` says that it is for the avatar; ``at`` is when it was said, milliseconds since the epoch, UTC.
+    ``reply_to`` is the platform's id of the message that it answers: where that is a reply of an avatar, the message
+    belongs to that reply's conversation, whatever ``place`` says.
     """
 
     key: str
@@ -83,6 +88,7 @@ class Message:
     at: int
     addressed: bool = True
     attachments: tuple[Attachment, ...] = ()
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ class Mark:
     as ``stars`` or ``reaction:👍``; ``stars`` is 1..5, or ``None`` when this mark is taken away. With ``clear`` every
     mark whose source begins with ``source`` is taken away. ``comment`` and ``better`` are ``None`` when untouched and
     empty when taken away. ``at`` is when it happened, milliseconds since the epoch: events may come late or twice.
+    ``askable`` is False where the person could not be asked anything in return, as with a bare reaction.
     """
 
     place: Place
@@ -106,6 +113,7 @@ class Mark:
     better: str | None = None
     exchange_id: str = ""
     reply_key: str = ""
+    askable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +184,19 @@ class Answer:
 class Reply(Protocol):
     """One reply of the avatar while it comes to be, where the person sees it."""
 
+    async def accepted(self, exchange_id: str) -> None:
+        """The message is accepted as this exchange: what is posted from now on carries its id, so that it is posted once."""
+        ...
+
     async def grow(self, text: str) -> None:
         """Show ``text``, all of what there is so far. May be called often; the platform decides how often it draws."""
         ...
 
     async def finish(self, end: End) -> str:
-        """Show the final text and the feedback controls; returns the platform's id of what was posted."""
+        """Show the final text and the feedback controls; returns the platform's id of what was posted.
+
+        Tries until it is there or cannot be. What it raises leaves the reply to be shown later.
+        """
         ...
 
     async def fail(self, sentence: str, reference: str) -> None:
@@ -333,6 +348,40 @@ class UserError(Exception):
     """Something the person can mend; ``str()`` is the one helpful sentence they are told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A reply that is owed: the message ``trigger`` was accepted in ``place``, and no reply to it is known to be shown.
+
+    It may have been posted all the same, whole or in part: the platform looks before it posts again. ``at`` is when the
+    message was accepted, milliseconds since the epoch.
+    """
+
+    exchange_id: str
+    trigger: str
+    place: Place
+    at: int
+
+
+class Continuity(Protocol):
+    """What a platform that can reach people later needs to lose nothing over an outage, its own or the platform's."""
+
+    async def seen(self, platform: str) -> None:
+        """The platform is connected now: everything said up to this moment has arrived."""
+        ...
+
+    async def last_seen(self, platform: str) -> int | None:
+        """When that was last so, in any process, milliseconds since the epoch; ``None`` when never."""
+        ...
+
+    async def unsent(self, platform: str) -> Sequence[Unsent]:
+        """The replies that processes which are gone still owe; from now on this process does."""
+        ...
+
+    async def resume(self, unsent: Unsent, reply: Reply) -> Spoken:
+        """Give the reply that is owed, as far as the message is still there."""
+        ...
+
+
 class Host(Protocol):
     """The application, as a platform sees it."""
 
@@ -364,6 +413,14 @@ class Host(Protocol):
         """Stop the reply that is being given in this conversation; False when there is none."""
         ...
 
+    async def listens(self, place: Place) -> bool:
+        """Whether the avatar answers everything that is said in this channel, addressed to it or not. Cheap."""
+        ...
+
+    async def left(self, platform: str, workspace: str) -> None:
+        """The avatar was put out of this workspace: what it is doing there ends."""
+        ...
+
 
 class Platform(Protocol):
     """A place where people talk."""
@@ -373,8 +430,12 @@ class Platform(Protocol):
         """Such as ``discord``."""
         ...
 
-    async def run(self, host: Host) -> None:
-        """Serve until closed or cancelled."""
+    async def run(self, host: Host, continuity: Continuity) -> None:
+        """Serve until closed or cancelled. Raises ``UserError`` when it cannot, such as for a wrong token."""
+        ...
+
+    async def tell(self, place: Place, answer: Answer) -> None:
+        """Say something unasked in a channel. Raises ``UserError`` when that channel cannot be reached."""
         ...
 
     async def close(self) -> None:

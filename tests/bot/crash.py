@@ -31,6 +31,9 @@ async def _child(round_number: int) -> None:
         def __init__(self, key: str) -> None:
             self.key = key
 
+        async def accepted(self, exchange_id: str) -> None:
+            pass
+
         async def grow(self, text: str) -> None:
             os.write(1, f"{self.key}\n".encode())
 

@@ -112,9 +112,13 @@ class Seen:
 
     key: str = ""
     at_finish: Callable[[End], Awaitable[None]] | None = None
+    accepted_as: str = ""
     grown: list[str] = field(default_factory=list[str])
     end: End | None = None
     failed: tuple[str, str] | None = None
+
+    async def accepted(self, exchange_id: str) -> None:
+        self.accepted_as = exchange_id
 
     async def grow(self, text: str) -> None:
         self.grown.append(text)

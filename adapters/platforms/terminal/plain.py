@@ -33,6 +33,9 @@ class PlainReply:
         self._silent = silent
         self._shown = ""
 
+    async def accepted(self, exchange_id: str) -> None:
+        """Nothing is posted here that could be posted twice."""
+
     async def grow(self, text: str) -> None:
         """Write what is new, on a terminal."""
         if not self._live or self._silent:

@@ -135,6 +135,9 @@ class ScreenReply:
             )
             self._live.start(refresh=True)
 
+    async def accepted(self, exchange_id: str) -> None:
+        """Nothing is posted here that could be posted twice."""
+
     async def grow(self, text: str) -> None:
         """Draw, unless that was done a moment ago."""
         self.begin()

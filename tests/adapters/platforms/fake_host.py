@@ -164,6 +164,12 @@ class FakeHost:
         self.speaking.set()
         return True
 
+    async def listens(self, place: Place) -> bool:
+        return False
+
+    async def left(self, platform: str, workspace: str) -> None:
+        raise AssertionError("nobody leaves the terminal")
+
 
 def session(host: FakeHost, place: Place = PLACE) -> Session:
     """Somebody at a terminal of this host; time stands still."""
