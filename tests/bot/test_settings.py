@@ -40,11 +40,11 @@ def test_the_file_of_the_checkout_lists_every_setting_with_its_default() -> None
     text = (ROOT / "config.toml").read_text()
     written = flat(tomllib.loads(text))
     assert written == {
-        key: value for key, value in flat(Settings().model_dump()).items() if key not in OPTIONAL
+        key: value for key, value in flat(Settings().model_dump(mode="json")).items() if key not in OPTIONAL
     }
     for section, key in OPTIONAL:
         assert f"\n# {key} = " in text
-        assert flat(Settings().model_dump())[section, key] is None
+        assert flat(Settings().model_dump(mode="json"))[section, key] is None
 
 
 def test_the_file_of_the_checkout_can_be_loaded() -> None:
@@ -52,10 +52,29 @@ def test_the_file_of_the_checkout_can_be_loaded() -> None:
 
 
 def test_each_key_has_a_section() -> None:
-    sections = Settings.model_fields
+    chosen_by_the_operator = {"vendors", "prices"}
     assert {section: set(keys) for section, keys in known_keys().items()} == {
-        section: set(getattr(Settings(), section).model_dump()) for section in sections
+        section: set(getattr(Settings(), section).model_dump())
+        for section in Settings.model_fields
+        if section not in chosen_by_the_operator
     }
+
+
+def test_vendors_and_prices_are_named_by_the_operator(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "config.toml").write_text(
+        '[vendors.my-ollama]\nbase_url = "http://127.0.0.1:1/v1"\n'
+        '[prices."openai:gpt-5-mini"]\ninput = 0.25\noutput = 2\ndate = "2026-11-20"\n'
+    )
+    monkeypatch.setenv("UNDERSTUDY_VENDORS__NEBIUS__API_KEY", "NEBIUS_KEY")
+    settings = load().settings
+    assert settings.vendors["my-ollama"].base_url == "http://127.0.0.1:1/v1"
+    assert settings.vendors["nebius"].api_key == "NEBIUS_KEY"
+    assert settings.prices["openai:gpt-5-mini"].output == 2
+
+
+def test_a_misspelt_key_of_a_vendor_is_named(here: Path) -> None:
+    (here / "config.toml").write_text('[vendors.ollama]\nbase_ur = "http://127.0.0.1:1/v1"\n')
+    assert "base_ur" in refused()
 
 
 def test_without_a_file_everything_is_at_its_default(data_dir: Path) -> None:
