@@ -12,16 +12,21 @@ pressed. Ours read ``us1.<kind>.<part>[.<part>…]``; the prefix carries the ver
     us1.sure.<person>.<command>?<values>          the same command, confirmed
     us1.kept.<person>.<key>                       what does not fit, kept in memory
     us1.drop.<person>                             nothing is to be done
-    us1.rated.<exchange>                          a form about a reply, sent
-    us1.filled.<key>                              a form of an answer, sent
+    us1.rated.<e|m>.<id>                          a form about a reply, sent: by its exchange, or by the message it is in
+    us1.taught.<e|m>.<id>.<digest>                a form that teaches a reply, sent; the digest is that of what it said
+
+A form of an answer has the ``run`` or the ``kept`` of its command.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qsl, quote, urlencode
+from weakref import WeakKeyDictionary
+
+import discord
 
 from adapters.platforms.discord.options import Options
 
@@ -41,8 +46,9 @@ FORM = re.compile(rf"{PREFIX}\.form\.{_PERSON}\.{_EXCHANGE}")
 RUN = re.compile(rf"{PREFIX}\.(?P<kind>run|sure)\.{_PERSON}\.{_RUN}")
 KEPT = re.compile(rf"{PREFIX}\.kept\.{_PERSON}\.(?P<key>[0-9a-f]{{1,32}})")
 DROP = re.compile(rf"{PREFIX}\.drop\.{_PERSON}")
-RATED = re.compile(rf"{PREFIX}\.rated\.{_EXCHANGE}")
-FILLED = re.compile(rf"{PREFIX}\.filled\.(?P<key>[0-9a-f]{{1,32}})")
+_REPLY = r"(?P<by>[em])\.(?P<id>[0-9A-Za-z_-]{1,64})"
+RATED = re.compile(rf"{PREFIX}\.rated\.{_REPLY}")
+TAUGHT = re.compile(rf"{PREFIX}\.taught\.{_REPLY}\.(?P<digest>[0-9a-f]{{12}})")
 
 PLAIN, GOOD, DANGER = 2, 3, 4
 _BUTTON, _ROW = 2, 1
@@ -125,3 +131,36 @@ def button(label: str, custom_id: str, *, style: int = PLAIN, emoji: str = "") -
 def row(*buttons: dict[str, Any]) -> dict[str, Any]:
     """A row of at most five buttons."""
     return {"type": _ROW, "components": list(buttons[:5])}
+
+
+Press: TypeAlias = Callable[[discord.Interaction[Any], str], Awaitable[None]]
+
+# A class of buttons is registered with a client as a class, so an item finds what to do by the client it was pressed at.
+_presses: WeakKeyDictionary[discord.Client, Press] = WeakKeyDictionary()
+
+
+class Control(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=re.compile(r"us\d+\..+", re.DOTALL)
+):
+    """Any button of ours, of this process or one before it; its ``custom_id`` says what it does."""
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        if not isinstance(item, discord.ui.Button):
+            raise TypeError(f"only buttons carry such an id, not {item!r}")
+        return cls(item)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to whoever attends to this client."""
+        press = _presses.get(interaction.client)
+        if press is not None:
+            await press(interaction, self.custom_id)
+
+
+def listen(client: discord.Client, press: Press) -> None:
+    """From now on ``press`` attends to every button of ours that is pressed at this client."""
+    _presses[client] = press
+    client.add_dynamic_items(Control)
