@@ -1,0 +1,227 @@
+"""Posts and edits that arrive: tried again while Discord is away, and posted once however often they are tried."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import aiohttp
+import discord
+import structlog
+from discord.http import MultipartParameters
+
+from adapters.platforms.base import File
+from adapters.platforms.discord.options import Options
+from adapters.platforms.discord.pacing import Pacing
+from adapters.platforms.discord.posted import Posted, posted_of
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+# A model's text pings nobody, whatever it says: neither when posted nor through an edit.
+NOBODY: Mapping[str, Any] = {"parse": [], "replied_user": False}
+# Within this Discord knows a nonce again; afterwards we look for ourselves.
+NONCE_SECONDS = 120.0
+
+_AWAY = (OSError, aiohttp.ClientError, TimeoutError)
+_ONE_TRY_SECONDS = 60.0
+_PATIENCE_SECONDS = 600.0
+_LONGEST_WAIT_SECONDS = 30.0
+_KNOWN_PARTS = 4096
+_UNKNOWN_MESSAGE = 10008
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Wire:
+    """What everything that is sent by one client shares."""
+
+    client: discord.Client
+    options: Options
+    pacing: Pacing
+    retry_seconds: float = 1.0
+    patience_seconds: float = _PATIENCE_SECONDS
+    nonce_seconds: float = NONCE_SECONDS
+    random: random.Random = field(default_factory=random.Random)
+    last_parts: OrderedDict[str, str] = field(default_factory=OrderedDict[str, str])
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Let something go on by itself; it is kept until it has ended."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def join_parts(self, parts: Sequence[str]) -> None:
+        """Remember that these messages are one reply, known by its last."""
+        for part in parts[:-1]:
+            self.last_parts[part] = parts[-1]
+        while len(self.last_parts) > _KNOWN_PARTS:
+            self.last_parts.popitem(last=False)
+
+
+_wires: WeakKeyDictionary[discord.Client, Wire] = WeakKeyDictionary()
+
+
+def wire_of(client: discord.Client, options: Options) -> Wire:
+    """The one wire of this client."""
+    wire = _wires.get(client)
+    if wire is None:
+        wire = _wires[client] = Wire(client, options, Pacing(options.edit_seconds, _typing(client.http)))
+    return wire
+
+
+def reply_key(client: discord.Client, message_id: str) -> str:
+    """The key under which the application knows the reply that this message is a part of."""
+    wire = _wires.get(client)
+    return message_id if wire is None else wire.last_parts.get(message_id, message_id)
+
+
+def _typing(http: Any) -> Callable[[int], Awaitable[None]]:
+    # The session behind ``http`` lives as long as the client; holding the client here would keep it alive for ever.
+    async def send(channel_id: int) -> None:
+        try:
+            await http.send_typing(channel_id)
+        except (discord.DiscordException, *_AWAY) as error:
+            log.debug("typing not shown", channel=channel_id, error=type(error).__name__)
+
+    return send
+
+
+def parameters(payload: dict[str, Any], file: File | None = None) -> MultipartParameters:
+    """A request's body, with a file beside it when there is one."""
+    if file is None:
+        return MultipartParameters(payload=payload, multipart=None, files=None)
+    handed = discord.File(BytesIO(file.data), file.name)
+    payload = {**payload, "attachments": [handed.to_dict(0)]}
+    return MultipartParameters(
+        payload=None,
+        multipart=[
+            {"name": "payload_json", "value": json.dumps(payload)},
+            {
+                "name": "files[0]",
+                "value": handed.fp,
+                "filename": handed.filename,
+                "content_type": file.media_type,
+            },
+        ],
+        files=[handed],
+    )
+
+
+def is_gone(error: discord.HTTPException) -> bool:
+    """Whether the message was deleted; its channel may still be there."""
+    return isinstance(error, discord.NotFound) and error.code == _UNKNOWN_MESSAGE
+
+
+async def until_done(wire: Wire, doing: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try until it is done, Discord declines, or patience ends; what Discord declines is raised at once."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wire.patience_seconds
+    pause = wire.retry_seconds
+    while True:
+        try:
+            async with asyncio.timeout(_ONE_TRY_SECONDS):
+                return await attempt()
+        except discord.RateLimited as error:
+            wait, why = error.retry_after, error
+        except discord.HTTPException as error:
+            if error.status != 429 and error.status < 500:
+                raise
+            wait, why = _asked_wait(error), error
+        except _AWAY as error:
+            wait, why = 0.0, error
+        wait = max(wait, pause * wire.random.uniform(0.5, 1.5))
+        if loop.time() + wait > deadline:
+            raise why
+        log.warning("discord is away", doing=doing, error=type(why).__name__, again_in=round(wait, 2))
+        await asyncio.sleep(wait)
+        pause = min(pause * 2, _LONGEST_WAIT_SECONDS)
+
+
+def _asked_wait(error: discord.HTTPException) -> float:
+    """How long Discord asks to be left alone."""
+    try:
+        return min(float(error.response.headers.get("Retry-After", 0)), _PATIENCE_SECONDS)
+    except ValueError:
+        return 0.0
+
+
+async def post(
+    wire: Wire,
+    channel_id: int,
+    payload: dict[str, Any],
+    *,
+    file: File | None = None,
+    look: Callable[[], Awaitable[Posted | None]] | None = None,
+) -> Posted:
+    """Post a message once; ``look`` finds what an earlier attempt left, after its nonce is forgotten."""
+    loop = asyncio.get_running_loop()
+    first: float | None = None
+
+    async def attempt() -> Posted:
+        nonlocal first
+        if first is None:
+            first = loop.time()
+        elif look is not None and loop.time() - first > wire.nonce_seconds:
+            found = await look()
+            if found is not None:
+                return found
+        return posted_of(await wire.client.http.send_message(channel_id, params=parameters(payload, file)))
+
+    return await until_done(wire, "posting", attempt)
+
+
+async def edit(
+    wire: Wire, channel_id: int, message_id: int, payload: dict[str, Any], *, file: File | None = None
+) -> None:
+    """Change a message."""
+
+    async def attempt() -> None:
+        await wire.client.http.edit_message(channel_id, message_id, params=parameters(payload, file))
+
+    await until_done(wire, "editing", attempt)
+
+
+async def say(
+    wire: Wire,
+    channel_id: int,
+    text: str,
+    *,
+    answers: int | None = None,
+    components: Sequence[Mapping[str, Any]] = (),
+    nonce: str = "",
+) -> Posted:
+    """Post a short text of our own, below the message that it answers."""
+    return await post(wire, channel_id, message_payload(text, channel_id, answers, components, nonce))
+
+
+def message_payload(
+    content: str,
+    channel_id: int,
+    answers: int | None,
+    components: Sequence[Mapping[str, Any]] = (),
+    nonce: str = "",
+) -> dict[str, Any]:
+    """A new message, as Discord takes it: it pings nobody, and stands by itself where what it answers was deleted."""
+    payload: dict[str, Any] = {"content": content, "allowed_mentions": NOBODY}
+    if answers is not None:
+        payload["message_reference"] = {
+            "message_id": str(answers),
+            "channel_id": str(channel_id),
+            "fail_if_not_exists": False,
+        }
+    if components:
+        payload["components"] = list(components)
+    if nonce:
+        payload["nonce"] = nonce
+        payload["enforce_nonce"] = True
+    return payload
