@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import aiohttp
 import discord
 import pytest
 from discord import app_commands
 
-from tests.servers.discord import Channel, DiscordServer, Guild, Message, Person
+from tests.servers.discord import Channel, DiscordServer, Guild, Message, NotPossible, Permission, Person
 from tests.servers.discord.pointing import point_discord_at
 
 Heard = Callable[["Bot", discord.Message], Awaitable[None]]
@@ -28,6 +30,9 @@ class Bot(discord.Client):
         self.marks: list[discord.RawReactionActionEvent] = []
         self.events: list[str] = []
         self._on = on
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Identify at once: Discord's limit of one in five seconds is not kept here."""
 
     async def on_message(self, message: discord.Message) -> None:
         if message.author == self.user:
@@ -115,6 +120,370 @@ async def test_says_and_is_answered(birds: Birds, start: Start) -> None:
     assert (answer.type, answer.reference, answer.revisions) == (19, said, ["hello Ada"])
     assert not answer.pings
     assert birds.general.transcript().splitlines() == [
-        f"Ada: <@{birds.world.bot.id}> good morning",
-        f"Understudy ↳ Ada: '<@{birds.world.bot.id}> good morning': hello again (edited)",
+        "Ada: @Understudy good morning",
+        "Understudy ↳ Ada: '@Understudy good morning': hello again (edited)",
     ]
+
+
+async def test_content_needs_its_intent(birds: Birds, start: Start) -> None:
+    bot = await start(Bot(content=False))
+    hidden = await birds.ada.says(birds.general, "for nobody", attachments=[("a.txt", "text/plain", b"x")])
+    mine = await birds.ada.says(birds.general, "for you", mention=birds.world.bot)
+    await birds.ada.says(birds.general, "and this", reply_to=hidden, mention=birds.world.bot)
+    await birds.ada.says(birds.ada.direct, "between us")
+    await birds.world.until(lambda: len(bot.heard) == 4)
+    assert bot.said == ["", mine.content, f"{birds.world.bot.mention} and this", "between us"]
+    assert not bot.heard[0].attachments
+    replied = bot.heard[2].reference
+    assert replied is not None
+    assert isinstance(replied.resolved, discord.Message)
+    assert replied.resolved.content == ""
+
+
+async def test_an_intent_that_is_not_switched_on_closes_the_gateway(start: Start) -> None:
+    async with DiscordServer(intents=0) as world:
+        point_discord_at(world.url)
+        bot = Bot()
+        with pytest.raises(discord.PrivilegedIntentsRequired):
+            await bot.start(world.token)
+        await bot.close()
+        wrong = Bot(content=False)
+        with pytest.raises(discord.LoginFailure):
+            await wrong.start("another token")
+        await wrong.close()
+
+
+async def test_history(birds: Birds, start: Start) -> None:
+    said = [await birds.ada.says(birds.general, f"number {n}") for n in range(7)]
+    bot = await start(Bot())
+    channel = bot.get_channel(birds.general.id)
+    assert isinstance(channel, discord.TextChannel)
+    middle = discord.Object(said[3].id)
+    newest = [m.content async for m in channel.history(limit=2)]
+    before = [m.content async for m in channel.history(limit=2, before=middle)]
+    after = [m.content async for m in channel.history(limit=2, after=middle)]
+    around = [m.content async for m in channel.history(limit=3, around=middle)]
+    assert newest == ["number 6", "number 5"]
+    assert before == ["number 2", "number 1"]
+    assert after == ["number 4", "number 5"]
+    assert sorted(around) == ["number 2", "number 3", "number 4"]
+    assert (await channel.fetch_message(said[0].id)).content == "number 0"
+
+
+async def test_refuses_what_discord_refuses(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    closed = birds.guild.channel("closed", private=True)
+    quiet = birds.guild.channel("quiet")
+    quiet.deny(birds.guild.everyone, Permission.SEND_MESSAGES)
+    said = await birds.ada.says(birds.general, "hello")
+    channel = bot.get_partial_messageable(birds.general.id)
+
+    async def code(doing: Awaitable[object]) -> int:
+        with pytest.raises(discord.HTTPException) as caught:
+            await doing
+        return caught.value.code
+
+    assert await code(channel.send("x" * 2001)) == 50035
+    assert await code(channel.send(" ")) == 50006
+    assert await code(channel.fetch_message(5)) == 10008
+    assert await code(channel.get_partial_message(said.id).edit(content="mine")) == 50005
+    assert await code(channel.get_partial_message(said.id).delete()) == 50013
+    assert await code(bot.get_partial_messageable(closed.id).send("hello")) == 50001
+    assert await code(bot.get_partial_messageable(quiet.id).send("hello")) == 50013
+    assert await code(bot.get_partial_messageable(7).send("hello")) == 10003
+    assert (
+        await code(
+            channel.send("hello", reference=discord.MessageReference(message_id=5, channel_id=channel.id))
+        )
+        == 50035
+    )
+    birds.ada.takes_direct_messages = False
+    assert await code((await bot.fetch_user(birds.ada.id)).send("psst")) == 50007
+    same = [discord.ui.Button[discord.ui.View](label=str(n), custom_id="same") for n in range(2)]
+    view = discord.ui.View()
+    for button in same:
+        view.add_item(button)
+    assert await code(channel.send("buttons", view=view)) == 50035
+    assert len(birds.general.messages) == 1
+
+
+async def test_a_repeated_nonce_gives_the_message_again(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    channel = bot.get_partial_messageable(birds.general.id)
+    first, second = await channel.send("once", nonce="n1"), await channel.send("once", nonce="n1")
+    assert first.id == second.id
+    assert (await channel.send("once", nonce="n2")).id != first.id
+    assert len(birds.general.messages) == 2
+
+
+async def test_pings(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    gulls = birds.guild.role("gulls", mentionable=True)
+    hawks = birds.guild.role("hawks")
+    text = f"@everyone {birds.ada.mention} {birds.bob.mention} {gulls.mention} {hawks.mention} `{birds.guild.owner.mention}`"
+    said = await birds.ada.says(birds.general, "hello")
+    channel = bot.get_partial_messageable(birds.general.id)
+    answers = [
+        await channel.send(text),
+        await channel.send(text, allowed_mentions=discord.AllowedMentions.none()),
+        await channel.send(
+            text, allowed_mentions=discord.AllowedMentions(users=[birds.bob], roles=False, everyone=False)
+        ),  # type: ignore[list-item]
+        await channel.get_partial_message(said.id).reply("yes"),
+        await channel.get_partial_message(said.id).reply("yes", mention_author=False),
+    ]
+    pings = [birds.general.messages[answer.id].pings for answer in answers]
+    assert [(p.users, p.roles, p.everyone) for p in pings if p is not None] == [
+        ((birds.ada, birds.bob), (gulls,), False),
+        ((), (), False),
+        ((birds.bob,), (), False),
+        ((birds.ada,), (), False),
+        ((), (), False),
+    ]
+    await answers[4].edit(content=text)
+    assert not birds.general.messages[answers[4].id].pings
+    moderator = birds.guild.member("Mo", permissions=Permission.MENTION_EVERYONE)
+    loud = (await moderator.says(birds.general, text)).pings
+    assert loud is not None
+    assert (loud.everyone, loud.roles) == (True, (gulls, hawks))
+
+
+async def test_reactions(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    said = await birds.ada.says(birds.general, "hello")
+    await birds.bob.reacts(said, "👍")
+    await birds.bob.reacts(said, "👍")
+    birds.world.author_id_on_reactions = False
+    await birds.bob.unreacts(said, "👍")
+    await birds.bob.reacts(said, "blob:1234")
+    await birds.world.until(lambda: len(bot.marks) == 3)
+    assert [(str(m.emoji), m.event_type, m.message_author_id) for m in bot.marks] == [
+        ("👍", "REACTION_ADD", birds.ada.id),
+        ("👍", "REACTION_REMOVE", None),
+        ("<:blob:1234>", "REACTION_ADD", None),
+    ]
+    message = bot.get_partial_messageable(birds.general.id).get_partial_message(said.id)
+    await message.add_reaction("👎")
+    assert said.reacted("👎") == [birds.world.bot]
+    assert "blob:1234×1 👎×1" in birds.general.transcript()
+    await message.remove_reaction("👎", discord.Object(birds.world.bot.id))
+    with pytest.raises(discord.Forbidden):
+        await message.clear_reactions()
+    birds.general.allow(birds.world.bot, Permission.MANAGE_MESSAGES)
+    await message.clear_reaction("blob:1234")
+    await birds.world.until(lambda: "MESSAGE_REACTION_REMOVE_EMOJI" in bot.events)
+    await message.add_reaction("👎")
+    await message.clear_reactions()
+    await birds.world.until(lambda: "MESSAGE_REACTION_REMOVE_ALL" in bot.events)
+    assert not said.reactions
+
+
+async def test_threads(birds: Birds, start: Start) -> None:
+    async def branch(bot: Bot, message: discord.Message) -> None:
+        if message.content == "start":
+            thread = await message.create_thread(name="aside")
+            await thread.send("here")
+
+    bot = await start(Bot(on=branch))
+    said = await birds.ada.says(birds.general, "start")
+    thread = await birds.world.until(lambda: said.thread if said.thread and said.thread.messages else None)
+    await birds.bob.says(thread, "me too")
+    await birds.world.until(lambda: "me too" in bot.said)
+    own = await birds.ada.starts_thread(birds.general, "hers")
+    await birds.ada.says(own, "alone")
+    hidden = await birds.ada.starts_thread(birds.general, "hidden", private=True)
+    await birds.ada.says(hidden, "nobody hears")
+    await birds.ada.adds_to_thread(hidden, birds.world.bot)
+    await birds.ada.says(hidden, "now you do")
+    await birds.world.until(lambda: "now you do" in bot.said)
+    assert bot.said == ["start", "me too", "alone", "now you do"]
+    assert isinstance(bot.heard[-1].channel, discord.Thread)
+    with pytest.raises(NotPossible):
+        await birds.bob.says(hidden, "let me in")
+    birds.world.archive(own)
+    await bot.get_partial_messageable(own.id).send("awake")
+    assert not own.archived
+    assert "thread “aside”" in birds.general.transcript()
+
+
+async def test_files(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    await birds.ada.says(birds.general, "look", attachments=[("cat.png", "image/png", b"\x89PNG\r\n--x")])
+    pasted = await birds.ada.says(birds.general, "long " * 500)
+    await birds.world.until(lambda: len(bot.heard) == 2)
+    assert await bot.heard[0].attachments[0].read() == b"\x89PNG\r\n--x"
+    assert (bot.said[1], bot.heard[1].attachments[0].filename) == ("", "message.txt")
+    assert len(await bot.heard[1].attachments[0].read()) == 2500
+    pasted.attachments[0].expired = True
+    with pytest.raises(discord.NotFound):
+        await bot.heard[1].attachments[0].read()
+    data = bytes(range(256)) * 3
+    sent = await bot.heard[0].reply("yours", file=discord.File(io.BytesIO(data), "own.bin"))
+    kept = birds.general.messages[sent.id].attachments[0]
+    assert (kept.name, kept.data) == ("own.bin", data)
+    await sent.edit(attachments=[])
+    assert not birds.general.messages[sent.id].attachments
+
+
+async def test_edits_deletions_typing_and_direct_messages(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    said = await birds.ada.says(birds.general, "hello")
+    await birds.ada.edits(said, "hello!")
+    await birds.ada.types(birds.general)
+    await birds.ada.deletes(said)
+    await birds.world.until(lambda: "MESSAGE_DELETE" in bot.events)
+    assert bot.events[-4:] == ["MESSAGE_CREATE", "MESSAGE_UPDATE", "TYPING_START", "MESSAGE_DELETE"]
+    await (await bot.fetch_user(birds.bob.id)).send("psst")
+    assert birds.bob.direct.transcript() == "Understudy: psst"
+    async with bot.get_partial_messageable(birds.general.id).typing():
+        assert birds.general.typing == [birds.ada, birds.world.bot]
+
+
+async def test_guilds_come_and_go(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    cats = birds.world.guild("Cats")
+    litter = cats.channel("litter")
+    cats.member(birds.ada)
+    await birds.ada.says(litter, "meow")
+    await birds.world.until(lambda: "meow" in bot.said)
+    assert {guild.name for guild in bot.guilds} == {"Birds", "Cats"}
+    cats.kick_bot()
+    await birds.world.until(lambda: len(bot.guilds) == 1)
+    await birds.ada.says(litter, "they left")
+    with pytest.raises(discord.Forbidden):
+        await bot.get_partial_messageable(litter.id).send("hello?")
+    assert bot.said == ["meow"]
+
+
+async def test_members_are_asked_for(birds: Birds, start: Start) -> None:
+    bot = await start(Bot(members=True))
+    guild = bot.guilds[0]
+    assert {member.display_name for member in guild.members} >= {"Ada", "Bob", "Understudy"}
+    assert [member.name for member in await guild.query_members("ad")] == ["ada"]
+    assert (await guild.fetch_member(birds.ada.id)).name == "ada"
+    birds.guild.member("Cy", roles=(birds.guild.role("new"),))
+    await birds.world.until(lambda: guild.get_member_named("cy"))
+
+
+# -- connections
+
+
+@pytest.mark.parametrize("how", ["drop", "reconnect", "resumable", "closed"])
+async def test_a_lost_connection_loses_nothing(birds: Birds, start: Start, how: str) -> None:
+    bot = await start(Bot())
+    await birds.ada.says(birds.general, "one")
+    await birds.world.until(lambda: bot.said == ["one"])
+    if how == "drop":
+        birds.world.drop_sockets()
+    elif how == "reconnect":
+        birds.world.ask_to_reconnect()
+    elif how == "resumable":
+        birds.world.invalidate_sessions(resumable=True)
+    else:
+        birds.world.close_sockets(4000)
+    await birds.ada.says(birds.general, "two")
+    await birds.world.until(lambda: not birds.world.gateway.connected)
+    await birds.ada.says(birds.general, "three")
+    await birds.world.until(lambda: birds.world.gateway.resumed == 1)
+    await birds.ada.says(birds.general, "four")
+    await birds.world.until(lambda: "four" in bot.said)
+    assert bot.said == ["one", "two", "three", "four"]
+    assert birds.world.gateway.identified == 1
+
+
+async def test_a_session_that_is_over_is_started_anew(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    birds.world.invalidate_sessions(resumable=False)
+    await birds.world.until(lambda: birds.world.gateway.identified == 2 and bot.guilds)
+    await birds.ada.says(birds.general, "hello")
+    await birds.world.until(lambda: bot.said == ["hello"])
+    birds.world.gateway.forget()
+    birds.world.drop_sockets()
+    await birds.world.until(lambda: birds.world.gateway.identified == 3)
+    assert birds.world.gateway.resumed == 0
+
+
+async def test_heartbeats_are_answered(birds: Birds, start: Start) -> None:
+    birds.world.gateway.heartbeat_ms = 20
+    bot = await start(Bot())
+    await birds.world.until(lambda: birds.world.gateway.heartbeats > 2)
+    assert bot.latency < 5
+
+
+async def test_shards_hear_of_their_own_guilds(birds: Birds) -> None:
+    birds.world.shards = 2
+    point_discord_at(birds.world.url)
+    heard: list[str] = []
+    client = discord.AutoShardedClient(intents=discord.Intents.all(), guild_ready_timeout=0.02)
+    client.before_identify_hook = Bot.before_identify_hook.__get__(client)
+
+    @client.event
+    async def on_message(message: discord.Message) -> None:  # pyright: ignore[reportUnusedFunction]
+        heard.append(message.content)
+
+    task = asyncio.create_task(client.start(birds.world.token))
+    await birds.world.until(lambda: birds.world.gateway.identified == 2, 20)
+    await birds.ada.says(birds.general, "once")
+    await birds.world.until(lambda: heard == ["once"])
+    await client.close()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+# -- trouble
+
+
+async def test_a_429_is_waited_out(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    birds.world.faults.answer(429, "POST", r"/channels/\d+/messages", times=2, retry_after=0.01)
+    await bot.get_partial_messageable(birds.general.id).send("late")
+    assert birds.world.calls["POST /channels/{channel_id}/messages"] == 3
+    assert [m.content for m in birds.general.history] == ["late"]
+
+
+async def test_limits_as_asked_for(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    birds.world.limits.limit(r"^PATCH /channels/\{channel_id\}/messages", 2, 0.2)
+    message = await bot.get_partial_messageable(birds.general.id).send("0")
+    for n in range(1, 6):
+        await message.edit(content=str(n))
+    assert birds.general.last.revisions == ["0", "1", "2", "3", "4"]
+    assert not birds.world.limits.refused  # the client reads the headers and waits by itself
+    async with aiohttp.ClientSession(headers={"Authorization": "Bot bot-token"}) as session:
+        url = f"{birds.world.url}/api/v10/channels/{birds.general.id}/messages/{message.id}"
+        answers = [await session.patch(url, json={"content": "6"}) for _ in range(3)]
+        refusal = next(answer for answer in answers if answer.status == 429)
+        body = await refusal.json()
+    assert body["global"] is False
+    assert 0 < body["retry_after"] <= 0.2
+    assert float(refusal.headers["Retry-After"]) == body["retry_after"]
+
+
+async def test_an_answer_may_be_lost(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    channel = bot.get_partial_messageable(birds.general.id)
+    birds.world.faults.lose("POST", "/messages")
+    with pytest.raises((aiohttp.ClientError, OSError)):
+        await channel.send("done", nonce="7")
+    again = await channel.send("done", nonce="7")
+    assert [m.id for m in birds.general.history] == [again.id]
+    birds.world.faults.close("POST", "/messages", every=2)
+    await channel.send("first")
+    with pytest.raises((aiohttp.ClientError, OSError)):
+        await channel.send("second")
+    birds.world.faults.answer(503, "POST", "/messages")
+    with pytest.raises(discord.DiscordServerError):
+        await channel.send("third")
+    assert [m.content for m in birds.general.history] == ["done", "first"]
+
+
+async def test_a_wait_that_fails_shows_the_world(birds: Birds) -> None:
+    await birds.ada.says(birds.general, "hello?")
+    with pytest.raises(AssertionError, match=r"Ada: hello\?"):
+        await birds.world.until(lambda: False, 0.01)
+
+
+async def test_unknown_routes_are_told() -> None:
+    async with DiscordServer() as world, aiohttp.ClientSession() as session:
+        answer = await session.get(f"{world.url}/api/v10/stickers/7")
+        assert (answer.status, await answer.json()) == (404, {"message": "404: Not Found", "code": 0})
+        assert world.unknown_routes == ["GET /api/v10/stickers/7"]

@@ -70,6 +70,7 @@ class Socket:
         self.ws = ws
         self.request = request
         self.session: Session | None = None
+        self.closed_with: int | None = None
         self._deflate = zlib.compressobj() if request.query.get("compress") == "zlib-stream" else None
         self._queue: asyncio.Queue[bytes | int] = asyncio.Queue()
         self._writer = asyncio.create_task(self._write())
@@ -84,6 +85,7 @@ class Socket:
 
     def close(self, code: int) -> None:
         """Close the websocket with ``code`` after what is queued."""
+        self.closed_with = code
         self._queue.put_nowait(code)
 
     def drop(self) -> None:
@@ -160,7 +162,8 @@ class Gateway:
             session = socket.session
             if session is not None and session.socket is socket:
                 session.socket = None
-                if ws.close_code in (1000, 1001):
+                code = socket.closed_with or ws.close_code
+                if code in (1000, 1001, 4007, 4009):
                     self.sessions.pop(session.id, None)
             await socket.end()
             self._world.changed()

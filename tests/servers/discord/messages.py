@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 REPLY, THREAD_CREATED, COMMAND, THREAD_STARTER, CONTEXT_MENU = 19, 18, 20, 21, 23
 EPHEMERAL, LOADING, HAS_THREAD, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 5, 1 << 15
+MENTION = re.compile(r"<(@&|@|#)!?(\d+)>")
 BUTTON, SELECTS = 2, (3, 5, 6, 7, 8)
 
 
@@ -117,6 +119,22 @@ class Message:
         blocks = [c["content"] for c in walk(self.components) if c["type"] == 10]
         return "\n".join(part for part in (self.content, *blocks, *map(_embed_text, self.embeds)) if part)
 
+    @property
+    def readable(self) -> str:
+        """The text with names where the message holds ids."""
+        world, guild = self.channel.world, self.channel.guild
+        roles = {} if guild is None else guild.roles
+
+        def name(found: re.Match[str]) -> str:
+            sign, key = found[1], int(found[2])
+            one = world.channels.get(key) if sign == "#" else roles.get(key) if sign == "@&" else None
+            if one is not None:
+                return f"{sign[0]}{one.name}"
+            user = world.users.get(key)
+            return found[0] if user is None else f"@{user.display}"
+
+        return MENTION.sub(name, self.shown)
+
     def reacted(self, emoji: str) -> list[User]:
         """Who reacted with ``emoji``."""
         return self.reactions.get(emoji, [])
@@ -203,11 +221,11 @@ class Message:
         if self.interaction is not None and self.interaction.command_path:
             head += f" (/{self.interaction.command_path} by {self.interaction.user.display})"
         if self.reference is not None:
-            quoted = " ".join(self.reference.shown.split())[:40]
+            quoted = " ".join(self.reference.readable.split())[:40]
             head += f" ↳ {self.reference.author.display}: {quoted!r}"
         elif self.reference_ids is not None:
             head += " ↳ a deleted message"
-        body = self.shown or ("…" if self.flags & LOADING else "")
+        body = self.readable or ("…" if self.flags & LOADING else "")
         lines = [f"{head}: {body}" + (" (edited)" if self.edited else "")]
         if self.buttons:
             lines.append(

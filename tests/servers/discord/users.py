@@ -10,7 +10,7 @@ class User:
 
     def __init__(self, key: int, name: str, *, bot: bool = False) -> None:
         self.id = key
-        self.name = name.lower().replace(" ", "_")
+        self.name = name if bot else name.lower().replace(" ", "_")
         self.display = name
         self.bot = bot
 
