@@ -31,7 +31,7 @@ from adapters.platforms.discord.sending import (
     until_done,
     wire_of,
 )
-from adapters.platforms.discord.splitting import beginning, cut, with_note
+from adapters.platforms.discord.splitting import beginning, split, with_note
 
 log = structlog.get_logger()
 
@@ -127,7 +127,7 @@ class DiscordReply:
             parts = with_note([beginning(end.text)], end.note)
             file = File(_FILE_NAME, end.text.encode(), "text/markdown; charset=utf-8")
         else:
-            parts = with_note(cut(end.text), end.note)
+            parts = with_note(split(end.text), end.note)
         controls = reply_components(self._exchange_id, self._options) if self._exchange_id else []
         key = await self._show(parts or [_NOTHING], controls, file)
         if key and self._options.seed_reactions:
@@ -141,7 +141,7 @@ class DiscordReply:
         controls: list[dict[str, Any]] = []
         if self._exchange_id and self._options.buttons:
             controls = [row(button("Try again", control("again", self._exchange_id), emoji="🔁"))]
-        await self._show(with_note(cut(sentence), note), controls, None)
+        await self._show(with_note(split(sentence), note), controls, None)
 
     # How it grows
 
@@ -168,7 +168,7 @@ class DiscordReply:
         text = self._text
         try:
             async with asyncio.timeout(_GROWTH_SECONDS):
-                await self._draw_growth(cut(text))
+                await self._draw_growth(split(text))
         except discord.NotFound as error:
             # Somebody deleted it while it grew: the final text is posted anew.
             if is_gone(error):

@@ -27,7 +27,7 @@ _FULL_WIDTH = re.compile(r"[、，；：]")
 _LONGEST_LINK = 500
 
 
-def cut(text: str, limit: int = LIMIT) -> list[str]:
+def split(text: str, limit: int = LIMIT) -> list[str]:
     """``text`` in parts of at most ``limit`` characters; code that is cut is closed and opened again in its language."""
     text = tidy(text)
     parts: list[str] = []
@@ -71,7 +71,7 @@ def with_note(parts: Sequence[str], note: str, limit: int = LIMIT) -> list[str]:
 
 def beginning(text: str) -> str:
     """How a text begins that comes as a file."""
-    return cut(text, _SHORT)[0] + "\n-# The whole reply is in the file."
+    return split(text, _SHORT)[0] + "\n-# The whole reply is in the file."
 
 
 def tidy(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.platforms.discord.splitting import LIMIT, beginning, cut, with_note
+from adapters.platforms.discord.splitting import LIMIT, beginning, split, with_note
 
 PIECES = st.sampled_from(
     [
@@ -47,7 +47,7 @@ def bare(text: str) -> str:
 
 @given(TEXTS, st.integers(60, 300))
 def test_parts_carry_all_of_the_text_within_the_limit_and_close_their_code(text: str, limit: int) -> None:
-    parts = cut(text, limit)
+    parts = split(text, limit)
     assert bare("".join(parts)) == bare(text)
     for part in parts:
         assert units(part) <= limit
@@ -57,7 +57,7 @@ def test_parts_carry_all_of_the_text_within_the_limit_and_close_their_code(text:
 
 @given(st.text(st.characters(), max_size=400), st.integers(60, 120))
 def test_any_text_is_cut_without_loss(text: str, limit: int) -> None:
-    parts = cut(text, limit)
+    parts = split(text, limit)
     assert all(part.strip() and units(part) <= limit for part in parts)
     clean = re.sub("[\ud800-\udfff]", "\ufffd", text)
     assert re.sub(r"\s+|`", "", "".join(parts)) == re.sub(r"\s+|`", "", clean)
@@ -65,19 +65,19 @@ def test_any_text_is_cut_without_loss(text: str, limit: int) -> None:
 
 @given(TEXTS, st.integers(60, 200), st.data())
 def test_a_part_stays_as_it_is_once_the_next_has_begun(text: str, limit: int, data: st.DataObject) -> None:
-    whole = cut(text, limit)
-    grown = cut(text[: data.draw(st.integers(0, len(text)))], limit)
+    whole = split(text, limit)
+    grown = split(text[: data.draw(st.integers(0, len(text)))], limit)
     assert whole[: max(0, len(grown) - 1)] == grown[:-1]
 
 
 def test_short_text_is_one_part() -> None:
-    assert cut("Hello.") == ["Hello."]
-    assert cut(" \n ") == []
+    assert split("Hello.") == ["Hello."]
+    assert split(" \n ") == []
 
 
 def test_code_is_closed_and_opened_again_in_its_language() -> None:
     code = "\n".join(f"print({number})" for number in range(400))
-    parts = cut(f"Look:\n\n```python\n{code}\n```\nThat is all.")
+    parts = split(f"Look:\n\n```python\n{code}\n```\nThat is all.")
     assert len(parts) == 3
     assert parts[0].startswith("Look:\n\n```python\nprint(0)\n")
     assert parts[0].endswith("\n```")
@@ -87,20 +87,20 @@ def test_code_is_closed_and_opened_again_in_its_language() -> None:
 
 def test_a_block_that_fits_into_the_next_part_is_kept_whole() -> None:
     block = "```js\n" + "\n".join(f"call({number});" for number in range(90)) + "\n```"
-    parts = cut("An introduction. " * 70 + "\n\n" + block)
+    parts = split("An introduction. " * 70 + "\n\n" + block)
     assert parts[1] == block
 
 
 def test_lists_are_cut_between_their_items() -> None:
     items = [f"- item {number} goes on\n  over a second line" for number in range(80)]
-    parts = cut("\n".join(items))
+    parts = split("\n".join(items))
     assert len(parts) == 2
     assert all(part.startswith("- item") and part.endswith("second line") for part in parts)
 
 
 def test_a_heading_stays_with_what_it_is_above() -> None:
     text = "word " * 350 + "\n\n## What comes next\n\n" + "word " * 300
-    first, second = cut(text)
+    first, second = split(text)
     assert first.endswith("word")
     assert second.startswith("## What comes next")
 
@@ -111,12 +111,12 @@ def test_a_heading_stays_with_what_it_is_above() -> None:
 def test_what_belongs_together_in_a_line_is_not_cut(span: str) -> None:
     for before in range(LIMIT - 40, LIMIT):
         text = ("word " * LIMIT)[:before].rstrip() + " " + span + " and more" * 40
-        assert any(span in part for part in cut(text))
+        assert any(span in part for part in split(text))
 
 
 def test_characters_of_several_code_points_stay_whole() -> None:
     family = "👩‍👩‍👧"
-    for part in cut(family * 900):
+    for part in split(family * 900):
         assert part.replace(family, "") == ""
 
 
