@@ -45,6 +45,8 @@ CHAT = Command(
     ),
 )
 RUN = Command("run", "serve every platform whose token is set, until stopped", _elsewhere)
+INVITE = Command("discord invite", "print the address that adds the bot to a Discord server", _elsewhere)
+OWN = (CHAT, RUN, INVITE)
 
 
 @dataclass(slots=True)
@@ -115,17 +117,11 @@ def _dispatch(words: list[str]) -> int:
         options.help, words = True, words[1:]
     if not words:
         return _help(_declared())
-    if words[0] in {"chat", "run"}:
-        command, values = (CHAT if words[0] == "chat" else RUN), {}
-        if not options.help:
-            command, values = parse((CHAT, RUN), words)
-    else:
-        declared = _declared()
-        if options.help:
-            return _help(_matching(declared, words))
-        command, values = parse(declared, words)
+    own = words[0] in {command.name.split()[0] for command in OWN}
+    declared = OWN if own else _declared()
     if options.help:
-        return _help((command,))
+        return _help(_matching(declared, words))
+    command, values = parse(declared, words)
 
     from bot import shell
     from bot.settings import load
@@ -133,6 +129,8 @@ def _dispatch(words: list[str]) -> int:
     configuration = load(options.config)
     if command is RUN:
         return shell.serve(configuration)
+    if command is INVITE:
+        return shell.invite(configuration)
     if command is CHAT:
         message = values.get("message")
         return shell.chat(
@@ -193,7 +191,7 @@ def split_options(words: Sequence[str]) -> tuple[Options, list[str]]:
 
 def _own_avatar(words: Sequence[str]) -> bool:
     """Whether the command has a parameter of its own called avatar, which then means what it says there."""
-    if not words or words[0] in {"chat", "run"}:
+    if not words or words[0] in {"chat", "run", "discord"}:
         return False
     from adapters.platforms.commandline import find
 
@@ -227,7 +225,7 @@ def _help(commands: Sequence[Command]) -> int:
     listed = [(command.name, command.help.replace("`", "")) for command in commands]
     if any(command.name == "help" for command in commands):  # all of them, not a group
         print("Understudy: a chat avatar that learns its part from its audience.\n")
-        listed = [(CHAT.name, CHAT.help), (RUN.name, RUN.help), *listed]
+        listed = [*((each.name, each.help) for each in OWN), *listed]
     print("understudy COMMAND [VALUES] [OPTIONS]\n")
     print(_columns(listed))
     print("\nOptions, anywhere on the line:\n\n" + _columns(OPTIONS))

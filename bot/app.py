@@ -1,227 +1,38 @@
-"""Builds the application from the settings, runs it, stops it; the only place that names concrete adapters."""
+"""Builds the application from the settings; the only place that names concrete adapters."""
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import cached_property
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import structlog
-
-from adapters.platforms.base import (
-    Access,
-    Answer,
-    Call,
-    Command,
-    Mark,
-    Message,
-    Place,
-    Reply,
-    Spoken,
-    UserError,
-    Welcome,
-    Who,
-)
-from adapters.vendors.base import ChatModel, VendorError
-from bot import access, feedback
-from bot.context import Rules
-from bot.conversation import Conversations, Manner
-from bot.errors import for_person
+from adapters.platforms.base import Platform, UserError
+from adapters.vendors.base import ChatModel, NotConfigured
+from adapters.vendors.prices import Price
+from bot import attachments, context, feedback
+from bot.asking import Asking, Patience
+from bot.conversation import Conversations
+from bot.faces import Face
 from bot.feedback import Feedback
-from bot.limits import check_text
+from bot.host import Application as Application
+from bot.listening import Listening
 from bot.logs import set_up
 from bot.models import Models
+from bot.notices import Notices
 from bot.recovery import Recovery
-from bot.scenes import Scene, Scenes
+from bot.scenes import Scenes
 from bot.services import Services
-from bot.settings import Configuration
-from storage import audit, exchanges
-from storage.database import Database, Tx
-from storage.errors import StorageError
-from storage.exchanges import Exchange
-from storage.ids import new_id
+from bot.settings import Configuration, Settings, VendorSettings
+from bot.turn import Manner
+from storage import clock
+from storage.database import Database
 
-log = structlog.get_logger()
-
-# How long replies in flight may take to finish when the application is stopped, in seconds.
-PATIENCE = 20.0
-
-
-class Application:
-    """The host of every platform. Make one with ``open_application``."""
-
-    def __init__(self, services: Services, recovery: Recovery) -> None:
-        self._services = services
-        self._recovery = recovery
-        self._closed = False
-
-    @property
-    def commands(self) -> Sequence[Command]:
-        """Every command, declared once."""
-        return tuple(self._by_name.values())
-
-    @cached_property
-    def _by_name(self) -> dict[str, Command]:
-        # A single reply needs none of them, and is there sooner without.
-        from bot.commands import every_command
-
-        return {command.name: command for command in every_command(self._services)}
-
-    async def welcome(self, place: Place) -> Welcome:
-        """The avatar of this place, for a platform that greets."""
-        scene = await self._services.scenes.find(place, self.terminal_who())
-        model = self._services.conversations.model_of(scene)
-        status = model
-        if model.startswith("embedded:"):
-            status = f"{model} answers only from examples; /model for a language model"
-        avatar = scene.avatar
-        return Welcome(avatar.name, avatar.tagline, avatar.colour, avatar.suggestions, status)
-
-    async def speak(self, message: Message, reply: Reply) -> Spoken:
-        """One message in, one reply out; a message that teaches is learnt from instead."""
-        if not message.addressed:
-            return Spoken("ignored")
-        try:
-            taught = await self._teach(message)
-            return taught or await self._services.conversations.speak(message, reply)
-        except UserError as error:
-            return Spoken("declined", text=str(error))
-        except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
-            sentence = self._sentence(error, "message")
-            await reply.fail(sentence, "")
-            return Spoken("failed", text=sentence, error=str(error))
-
-    async def _teach(self, message: Message) -> Spoken | None:
-        answer = feedback.parse_teaching(message.text)
-        if answer is None:
-            return None
-        check_text(message.text, self._services.configuration.settings.limits.message_characters)
-        scene = await self._services.scenes.find(message.place, message.who)
-        exchange = await self._services.conversations.latest(scene)
-        if exchange is None:
-            return None
-        if message.who.access < Access.RATER:
-            raise UserError("Teaching is not open to you here.")
-        mark = Mark(message.place, message.who, "teach", message.at, rates=False, better=answer)
-        outcome = await self._services.feedback.mark(
-            scene.workspace,
-            scene.person,
-            message.who.access,
-            exchange,
-            mark,
-            may_ask=self._services.interactive,
-        )
-        return Spoken(
-            "taught",
-            exchange.id,
-            outcome.sentence,
-            scene.avatar.name,
-            offer=outcome.offer(local=_local(message.place)),
-        )
-
-    async def mark(self, mark: Mark) -> Answer:
-        """A rating, a comment or a better answer."""
-        try:
-            if mark.who.access < Access.RATER:
-                raise UserError("Rating is not open to you here.")
-            scene = await self._services.scenes.find(mark.place, mark.who)
-            exchange = await self._marked(scene, mark)
-            outcome = await self._services.feedback.mark(
-                scene.workspace, scene.person, mark.who.access, exchange, mark
-            )
-            return outcome.answer(local=_local(mark.place))
-        except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
-            return Answer(self._sentence(error, "mark"), ok=False)
-
-    async def _marked(self, scene: Scene, mark: Mark) -> Exchange:
-        workspace = scene.workspace.id
-
-        def find(tx: Tx) -> Exchange | None:
-            wanted = mark.exchange_id
-            if not wanted and (posted := exchanges.by_reply(tx, workspace, mark.reply_key)):
-                wanted = posted.id
-            return exchanges.visible(tx, workspace, wanted, mark.place.channel) if wanted else None
-
-        found = await self._services.database.read(find)
-        if found is None:
-            raise UserError("I do not remember that reply, so it cannot be rated.")
-        return found
-
-    async def command(self, call: Call, reply: Reply | None = None) -> Answer:
-        """Check that the caller may, run the command, and turn every error into a sentence."""
-        command = self._by_name.get(call.command)
-        if command is None:
-            return Answer(f"There is no command /{call.command}; `/help` lists them.", ok=False)
-        try:
-            if refusal := access.refusal(command, call.who):
-                await self._refused(call)
-                return Answer(refusal, ok=False)
-            if command.confirm and not call.confirmed:
-                return Answer(f"{command.confirm} Nothing was done; confirm it to go on.", ok=False)
-            return await command.run(replace(call, reply=reply))
-        except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
-            return Answer(self._sentence(error, call.command), ok=False)
-
-    async def _refused(self, call: Call) -> None:
-        scene = await self._services.scenes.find(call.place, call.who)
-        await self._services.database.write(
-            lambda tx: audit.write(
-                tx, scene.workspace.id, call.command, person_id=scene.person.id, allowed=False
-            )
-        )
-
-    def stop_speaking(self, place: Place) -> bool:
-        """Stop the reply that is being given in this conversation."""
-        return self._services.conversations.stop(place)
-
-    def terminal_place(self, avatar: str = "") -> Place:
-        """The terminal: one private room on this machine, whose examples serve its whole workspace."""
-        return Place(
-            "terminal", "local", "terminal", "terminal", workspace_name="this machine", avatar=avatar
-        )
-
-    def terminal_who(self) -> Who:
-        """Whoever sits at this machine owns it."""
-        name = self._services.configuration.settings.terminal.person or _login_name()
-        return Who("local", name, Access.OWNER)
-
-    def _sentence(self, error: Exception, doing: str) -> str:
-        """What the person is told; what they cannot mend goes to the log under a reference."""
-        if isinstance(error, UserError | StorageError):
-            return str(error)
-        if isinstance(error, VendorError):
-            log.warning("vendor failed", doing=doing, vendor=error.vendor, error=str(error))
-            return for_person(error, "the one chosen")
-        reference = new_id()[-8:]
-        log.exception("failed", doing=doing, reference=reference, exc_info=error)
-        return f"{for_person(error, '')} Its reference is {reference}."
-
-    async def close(self) -> None:
-        """Let replies in flight finish, then let go of everything."""
-        if self._closed:
-            return
-        self._closed = True
-        await self._services.conversations.drain(PATIENCE)
-        await self._recovery.end()
-        await self._services.models.close()
-        await self._services.database.close()
-
-
-def _local(place: Place) -> bool:
-    """Whether what is said there stays on this machine."""
-    return place.platform == "terminal"
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user without a name
-        return "you"
+if TYPE_CHECKING:
+    from adapters.platforms.discord.options import Options as DiscordOptions
 
 
 async def open_application(configuration: Configuration, *, interactive: bool) -> Application:
-    """Open the database, close what a crash left, and put the parts together. Raises ``StorageError``.
+    """Open the database, take care of what a crash left, and put the parts together. Raises ``StorageError``.
 
     ``interactive`` says that somebody is there who can answer a question.
     """
@@ -234,18 +45,195 @@ async def open_application(configuration: Configuration, *, interactive: bool) -
         await database.close()
         raise
     recovery.keep()  # for a single reply too: on another host a silent process counts as dead
+    return Application(services_of(configuration, database, recovery, interactive=interactive), recovery)
+
+
+def services_of(
+    configuration: Configuration,
+    database: Database,
+    recovery: Recovery,
+    *,
+    interactive: bool = True,
+    vendors: Mapping[str, Callable[[], ChatModel]] | None = None,
+) -> Services:
+    """The parts of the application, each with the settings that are its own; ``vendors`` join those of the settings."""
     settings = configuration.settings
     scenes = Scenes(database, settings.consent.policy)
-    models = Models({"embedded": lambda: _embedded(configuration)})
-    rules = Rules(
-        token_budget=settings.context.token_budget,
-        history_exchanges=settings.context.history_exchanges,
-        examples=settings.context.examples,
-        pinned_examples=settings.context.pinned_examples,
-        floor=settings.context.floor,
-        diversity=settings.context.diversity,
+    models = Models({**vendors_of(configuration), **(vendors or {})})
+    notices = Notices(database)
+    conversations = Conversations(
+        database,
+        scenes,
+        Asking(models, _patience(settings)),
+        notices,
+        _context_rules(settings),
+        _manner(settings),
+        recovery.holder.id,
     )
-    manner = Manner(
+    rating = Feedback(
+        database,
+        feedback.Rules(
+            example_stars=settings.feedback.example_stars, earlier_turns=settings.context.history_exchanges
+        ),
+    )
+    return Services(
+        configuration,
+        database,
+        scenes,
+        models,
+        conversations,
+        rating,
+        Listening(database),
+        notices,
+        _attachment_rules(settings),
+        FACES,
+        interactive,
+    )
+
+
+def vendors_of(configuration: Configuration) -> Mapping[str, Callable[[], ChatModel]]:
+    """How each configured vendor is made; its library is imported only then."""
+    settings, secrets = configuration.settings, configuration.secrets
+    found: dict[str, Callable[[], ChatModel]] = {"embedded": lambda: _embedded(configuration)}
+    if secrets.openai_api_key or secrets.openai_base_url:
+        found["openai"] = lambda: _openai(configuration, "openai", VendorSettings())
+    for name, chosen in settings.vendors.items():
+        found[name] = lambda name=name, chosen=chosen: _openai(configuration, name, chosen)
+    if settings.google.project or secrets.gemini_api_key or secrets.google_api_key:
+        found["google"] = lambda: _google(configuration)
+    return found
+
+
+def _embedded(configuration: Configuration) -> ChatModel:
+    from adapters.vendors.embedded import chat_model
+
+    return chat_model(configuration.data_dir / "models")
+
+
+def _openai(configuration: Configuration, name: str, chosen: VendorSettings) -> ChatModel:
+    from adapters.vendors.openai import Endpoint, chat_model
+
+    secrets, models = configuration.secrets, configuration.settings.models
+    key = secrets.openai_api_key.get_secret_value() if name == "openai" and secrets.openai_api_key else ""
+    if chosen.api_key:
+        key = os.environ.get(chosen.api_key, "")
+        if not key:
+            raise NotConfigured(
+                f"The key of {name} is missing: set the variable {chosen.api_key}.", vendor=name
+            )
+    base_url = chosen.base_url or (secrets.openai_base_url or "" if name == "openai" else "")
+    return chat_model(
+        Endpoint(
+            vendor=name,
+            api_key=key,
+            base_url=base_url,
+            headers=chosen.headers,
+            query=chosen.query,
+            prices=_prices(configuration.settings, name),
+            context_tokens=chosen.context_tokens,
+            sees=chosen.sees,
+            first_seconds=models.first_seconds,
+            silence_seconds=models.silence_seconds,
+        )
+    )
+
+
+def _google(configuration: Configuration) -> ChatModel:
+    from adapters.vendors.google import Endpoint, chat_model
+
+    settings, secrets = configuration.settings, configuration.secrets
+    key = secrets.gemini_api_key or secrets.google_api_key
+    return chat_model(
+        Endpoint(
+            api_key=key.get_secret_value() if key and not settings.google.project else "",
+            project=settings.google.project,
+            location=settings.google.location if settings.google.project else "",
+            base_url=settings.google.base_url,
+            prices=_prices(settings, "google"),
+            first_seconds=settings.models.first_seconds,
+            silence_seconds=settings.models.silence_seconds,
+        )
+    )
+
+
+def _discord_options(settings: Settings) -> DiscordOptions:
+    from adapters.platforms.discord.options import Options
+
+    chosen, limits = settings.discord, settings.limits
+    return Options(
+        **chosen.model_dump(),
+        reactions=settings.feedback.reactions,
+        attachments=limits.attachments,
+        attachment_bytes=limits.attachment_bytes,
+    )
+
+
+def _discord_token(configuration: Configuration) -> str:
+    token = configuration.secrets.discord_token
+    if token is None:
+        raise UserError("Discord's token is missing: set the variable DISCORD_TOKEN.")
+    return token.get_secret_value()
+
+
+def _discord(configuration: Configuration) -> Platform:
+    from adapters.platforms.discord.platform import Discord
+
+    return Discord(_discord_token(configuration), _discord_options(configuration.settings), clock.now)
+
+
+async def _probe_discord(configuration: Configuration) -> Sequence[tuple[bool, str]]:
+    from adapters.platforms.discord.probe import probe
+
+    return await probe(_discord_token(configuration), _discord_options(configuration.settings))
+
+
+async def discord_invite(configuration: Configuration) -> str:
+    """The address at which somebody can add the bot to a server. Raises ``UserError``."""
+    from adapters.platforms.discord.invite import invite
+
+    return await invite(_discord_token(configuration), _discord_options(configuration.settings))
+
+
+# A platform joins by naming how it is made.
+FACES = (
+    Face("Discord", ("DISCORD_TOKEN",), _discord, _probe_discord),
+    Face("Slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")),
+)
+
+
+def _prices(settings: Settings, vendor: str) -> Mapping[str, Price]:
+    return {
+        name.partition(":")[2]: Price(price.input, price.output, price.cached)
+        for name, price in settings.prices.items()
+        if name.startswith(f"{vendor}:")
+    }
+
+
+def _patience(settings: Settings) -> Patience:
+    models = settings.models
+    return Patience(
+        fallback=models.fallback,
+        attempts=models.attempts,
+        retry_seconds=models.retry_seconds,
+        rest_after=models.rest_after,
+        rest_seconds=models.rest_seconds,
+    )
+
+
+def _context_rules(settings: Settings) -> context.Rules:
+    chosen = settings.context
+    return context.Rules(
+        token_budget=chosen.token_budget,
+        history_exchanges=chosen.history_exchanges,
+        examples=chosen.examples,
+        pinned_examples=chosen.pinned_examples,
+        floor=chosen.floor,
+        diversity=chosen.diversity,
+    )
+
+
+def _manner(settings: Settings) -> Manner:
+    return Manner(
         default_model=settings.models.default,
         temperature=settings.models.temperature,
         max_output_tokens=settings.models.max_output_tokens,
@@ -253,18 +241,13 @@ async def open_application(configuration: Configuration, *, interactive: bool) -
         waiting_messages=settings.limits.waiting_messages,
         reply_seconds=settings.limits.reply_seconds,
     )
-    conversations = Conversations(database, scenes, models, rules, manner, recovery.holder.id)
-    rating = Feedback(
-        database,
-        feedback.Rules(
-            example_stars=settings.feedback.example_stars, earlier_turns=settings.context.history_exchanges
-        ),
+
+
+def _attachment_rules(settings: Settings) -> attachments.Rules:
+    limits = settings.limits
+    return attachments.Rules(
+        attachments=limits.attachments,
+        attachment_bytes=limits.attachment_bytes,
+        attachment_characters=limits.attachment_characters,
+        pdf_pages=limits.pdf_pages,
     )
-    services = Services(configuration, database, scenes, models, conversations, rating, interactive)
-    return Application(services, recovery)
-
-
-def _embedded(configuration: Configuration) -> ChatModel:
-    from adapters.vendors.embedded import chat_model
-
-    return chat_model(configuration.data_dir / "models")

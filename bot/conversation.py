@@ -2,110 +2,86 @@
 
 A message is accepted when its pending exchange is durable, and answered once however often it arrives. The context is
 read while that row commits; the commit is awaited before the request leaves, and the completion's before the reply is
-shown complete: a crash at any line loses nothing that somebody saw.
+shown complete: a crash at any line loses nothing that somebody saw. What a process accepted and did not show stays in its
+care, and after its death in another's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import structlog
 
 from adapters.platforms.base import End, Message, Place, Reply, Spoken, UserError, Who
-from adapters.vendors.base import ChatModel, ChatRequest, Finished, Usage, VendorError
+from adapters.vendors.base import Image, VendorError
 from bot import context
-from bot.context import Context, Rules, Shown
+from bot.asking import Asking
+from bot.context import Rules, Shown
 from bot.errors import for_person
 from bot.limits import Lanes, check_text
-from bot.models import Models
+from bot.notices import Notices
 from bot.scenes import Scene, Scenes
-from storage import clock, conversations, exchanges
+from bot.turn import Manner, Turn, completion, generate, spoken
+from storage import clock, conversations, exchanges, owed
 from storage.database import Database, Tx
 from storage.errors import StorageError
-from storage.exchanges import Completion, Exchange, Pending
+from storage.exchanges import Exchange, Pending
 from storage.ids import new_id
 
 log = structlog.get_logger()
 
+# Nobody comes back later to a terminal that was closed: what is not shown there at once is not owed.
+FLEETING = "terminal"
+
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How replies are made: see ``[models]`` and ``[limits]`` in config.toml."""
+class Heard:
+    """What there is of a message besides its text: pictures, and ``remarks`` about what could not be read."""
 
-    default_model: str
-    temperature: float | None
-    max_output_tokens: int
-    message_characters: int
-    waiting_messages: int
-    reply_seconds: float
+    images: tuple[Image, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
-Ended = Literal["complete", "failed", "cancelled"]
-
-
-@dataclass(slots=True)
-class _Turn:
-    """One reply while it comes to be."""
-
-    scene: Scene
-    pending: Pending
-    shown: Shown
-    reply: Reply
-    model: str
-    began: float = field(default_factory=time.monotonic)
-    built: Context | None = None
-    text: str = ""
-    usage: Usage = field(default_factory=Usage)
-    end: Finished = field(default_factory=Finished)
-    first_token_ms: int | None = None
-    status: Ended = "complete"
-    failure: Exception | None = None
-    note: str = ""
-    task: asyncio.Task[None] | None = None
-    stopped: bool = False
-
-    @property
-    def elapsed_ms(self) -> int:
-        """Since the turn began."""
-        return round((time.monotonic() - self.began) * 1000)
-
-    @property
-    def error(self) -> str:
-        """What the row keeps of a failure, for admins."""
-        if self.failure is None:
-            return ""
-        if isinstance(self.failure, TimeoutError):
-            return self.note
-        if isinstance(self.failure, VendorError):
-            return str(self.failure)
-        return f"{type(self.failure).__name__}: {self.failure}"
+NOTHING = Heard()
 
 
 class Conversations:
     """The reply pipeline."""
 
     def __init__(
-        self, database: Database, scenes: Scenes, models: Models, rules: Rules, manner: Manner, holder: str
+        self,
+        database: Database,
+        scenes: Scenes,
+        asking: Asking,
+        notices: Notices,
+        rules: Rules,
+        manner: Manner,
+        holder: str,
     ) -> None:
         self._database = database
         self._scenes = scenes
-        self._models = models
+        self._asking = asking
+        self._notices = notices
         self._rules = rules
         self._manner = manner
         self._holder = holder
         self._lanes = Lanes(manner.waiting_messages)
-        self._speaking: dict[str, _Turn] = {}
-        self._running: set[asyncio.Task[object]] = set()
+        self._speaking: dict[str, Turn] = {}
+        self._running: dict[str, asyncio.Task[object]] = {}
 
-    async def speak(self, message: Message, reply: Reply) -> Spoken:
+    @property
+    def in_flight(self) -> frozenset[str]:
+        """The ids of the exchanges that are being answered by this process."""
+        return frozenset(self._running)
+
+    async def speak(self, message: Message, reply: Reply, heard: Heard = NOTHING) -> Spoken:
         """Answer a message. Raises ``UserError`` for what the person can mend, before anything is kept."""
-        check_text(message.text, self._manner.message_characters)
+        check_text(message.text, self._manner.message_characters, enough=bool(heard.images))
         scene = await self._scenes.find(message.place, message.who)
-        return await self._answer(scene, message.place, message.text, message.key, reply)
+        return await self._answer(scene, message.place, message.text, message.key, reply, heard)
 
     async def regenerate(
         self, place: Place, who: Who, reply: Reply, exchange: Exchange | None = None
@@ -124,6 +100,39 @@ class Conversations:
         key = f"{root}~{(siblings or [original])[-1].id}"
         return await self._answer(scene, place, original.user_text, key, reply, sibling_of=root)
 
+    async def resume(self, exchange: Exchange, place: Place, reply: Reply) -> Spoken:
+        """Give the reply that is owed: again from the model while it is pending, else as it was."""
+        with self._in_flight(exchange.id):
+            await reply.accepted(exchange.id)
+            if exchange.status == "pending":
+                scene = await self._scenes.of(exchange)
+                pending = _pending_of(exchange, self._holder)
+                lane = _lane(place)
+                with (
+                    structlog.contextvars.bound_contextvars(reference=pending.reference),
+                    self._lanes.place(lane, always=True),
+                ):
+                    async with self._lanes.turn(lane):
+                        shown = await self._read(scene, place, exchange.conversation_id, pending)
+                        return await self._reply(
+                            Turn(scene, pending, shown, reply, self.model_of(scene)), lane
+                        )
+            return await self._show_again(exchange, reply)
+
+    async def _show_again(self, exchange: Exchange, reply: Reply) -> Spoken:
+        keys = ""
+        if exchange.reply_text and exchange.status != "failed":
+            note = "stopped" if exchange.status == "cancelled" else ""
+            keys = await reply.finish(End(exchange.id, exchange.reply_text, exchange.known, note))
+        else:
+            await reply.fail(
+                "I was interrupted before I could answer that; please ask again.", exchange.reference
+            )
+        await self._database.write(
+            lambda tx: owed.shown(tx, exchange.workspace_id, exchange.id, keys.split())
+        )
+        return Spoken("complete", exchange_id=exchange.id, text=exchange.reply_text)
+
     async def latest(self, scene: Scene) -> Exchange | None:
         """The last exchange of the scene's conversation that has a reply."""
         conversation = scene.conversation
@@ -138,15 +147,16 @@ class Conversations:
     def stop(self, place: Place) -> bool:
         """End the reply being given in this conversation; what there is of it stays."""
         turn = self._speaking.get(_lane(place))
-        if turn is None or turn.task is None or turn.stopped:
-            return False
-        turn.stopped = True
-        turn.task.cancel()
-        return True
+        return turn is not None and turn.stop()
+
+    def stop_workspace(self, platform: str, workspace: str) -> int:
+        """End every reply being given in a workspace; how many there were."""
+        within = f"{platform}\0{workspace}\0"
+        return sum(turn.stop() for lane, turn in self._speaking.items() if lane.startswith(within))
 
     async def drain(self, seconds: float) -> None:
         """Let the replies in flight finish; those that have not after ``seconds`` are cut and marked."""
-        running = list(self._running)
+        running = list(self._running.values())
         if not running:
             return
         _, late = await asyncio.wait(running, timeout=seconds)
@@ -154,21 +164,47 @@ class Conversations:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _answer(
-        self, scene: Scene, place: Place, text: str, key: str, reply: Reply, *, sibling_of: str | None = None
-    ) -> Spoken:
+    @contextmanager
+    def _in_flight(self, exchange_id: str) -> Generator[None]:
         task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
+        assert task is not None, "a reply is given in a task"
+        self._running[exchange_id] = task
         try:
-            pending = self._pending(scene, place, text, key, sibling_of)
-            with structlog.contextvars.bound_contextvars(reference=pending.reference):
-                return await self._accept(scene, place, pending, reply)
+            yield
         finally:
-            if task is not None:
-                self._running.discard(task)
+            del self._running[exchange_id]
 
-    def _pending(self, scene: Scene, place: Place, text: str, key: str, sibling_of: str | None) -> Pending:
+    async def _answer(
+        self,
+        scene: Scene,
+        place: Place,
+        text: str,
+        key: str,
+        reply: Reply,
+        heard: Heard = NOTHING,
+        *,
+        sibling_of: str | None = None,
+    ) -> Spoken:
+        pending = self._pending(scene, text, key, sibling_of)
+        lane = _lane(place)
+        with (
+            self._in_flight(pending.id),
+            structlog.contextvars.bound_contextvars(reference=pending.reference),
+            self._lanes.place(lane) as first,
+        ):
+            accepted = asyncio.create_task(self._database.write(lambda tx: _begin(tx, scene, place, pending)))
+            try:
+                return await self._take_turn(scene, place, lane, first, pending, accepted, reply, heard)
+            except asyncio.CancelledError:
+                # Where people can be reached later, the next process answers.
+                if place.platform == FLEETING:
+                    await self._interrupt(pending, "interrupted: Understudy was stopped")
+                raise
+            except Exception as error:
+                await self._interrupt(pending, f"interrupted: {error}")
+                raise
+
+    def _pending(self, scene: Scene, text: str, key: str, sibling_of: str | None) -> Pending:
         exchange_id = new_id()
         return Pending(
             id=exchange_id,
@@ -184,24 +220,6 @@ class Conversations:
             sibling_of=sibling_of,
         )
 
-    async def _accept(self, scene: Scene, place: Place, pending: Pending, reply: Reply) -> Spoken:
-        lane = _lane(place)
-        with self._lanes.place(lane) as first:
-            return await self._accept_in(scene, place, lane, first, pending, reply)
-
-    async def _accept_in(
-        self, scene: Scene, place: Place, lane: str, first: bool, pending: Pending, reply: Reply
-    ) -> Spoken:
-        accepted = asyncio.create_task(self._database.write(lambda tx: _begin(tx, scene, place, pending)))
-        try:
-            return await self._take_turn(scene, place, lane, first, pending, accepted, reply)
-        except asyncio.CancelledError:
-            await self._interrupt(pending, "interrupted: Understudy was stopped")
-            raise
-        except Exception as error:
-            await self._interrupt(pending, f"interrupted: {error}")
-            raise
-
     async def _take_turn(
         self,
         scene: Scene,
@@ -211,30 +229,35 @@ class Conversations:
         pending: Pending,
         accepted: asyncio.Task[str | None],
         reply: Reply,
+        heard: Heard,
     ) -> Spoken:
         # In a busy lane the history is not yet what it will be: there is nothing to read in the meantime.
         early = scene.conversation is None or not first
         if early and await accepted is None:
             return await self._repeated(scene, pending)
         async with self._lanes.turn(lane):
-            reading = asyncio.create_task(self._read(scene, place, pending, accepted))
-            if await accepted is None:
+            known = scene.conversation.id if scene.conversation else await accepted
+            reading = asyncio.create_task(self._read(scene, place, known or "", pending))
+            try:
+                if await accepted is None:
+                    return await self._repeated(scene, pending)
+                await reply.accepted(pending.id)
+                shown = await reading
+            finally:
                 reading.cancel()
-                return await self._repeated(scene, pending)
-            turn = _Turn(scene, pending, await reading, reply, self.model_of(scene))
+            turn = Turn(
+                scene, pending, shown, reply, self.model_of(scene), images=heard.images, remarks=heard.remarks
+            )
             return await self._reply(turn, lane)
 
-    async def _read(
-        self, scene: Scene, place: Place, pending: Pending, accepted: asyncio.Task[str | None]
-    ) -> Shown:
-        conversation_id = scene.conversation.id if scene.conversation else await accepted
+    async def _read(self, scene: Scene, place: Place, conversation_id: str, pending: Pending) -> Shown:
         return await self._database.read(
             lambda tx: context.read(
                 tx,
                 scene.avatar,
                 scene.release,
                 place.channel,
-                conversation_id or "",
+                conversation_id,
                 pending.user_text,
                 self._rules,
                 without=pending.sibling_of,
@@ -248,66 +271,42 @@ class Conversations:
         log.info("message repeated", message=pending.message_key)
         return Spoken("repeated", exchange_id=before.id if before else "", avatar=scene.avatar.name)
 
-    async def _reply(self, turn: _Turn, lane: str) -> Spoken:
+    async def _reply(self, turn: Turn, lane: str) -> Spoken:
         self._speaking[lane] = turn
         try:
-            await self._generate(turn)
+            await generate(turn, self._asking, self._rules, self._manner)
         finally:
             del self._speaking[lane]
         return await self._complete(turn)
 
-    async def _generate(self, turn: _Turn) -> None:
-        """Have the model speak; whatever ends that, but a shutdown, is an end of the turn."""
-        try:
-            vendor, model = self._models.find(turn.model)
-            turn.built = self._fit(turn, vendor, model)
-            turn.task = asyncio.create_task(_stream(turn, vendor, turn.built.request))
-            async with asyncio.timeout(self._manner.reply_seconds):
-                await turn.task
-        except asyncio.CancelledError:
-            if not turn.stopped:
-                raise
-            turn.status, turn.note = "cancelled", "stopped"
-        except TimeoutError as error:
-            turn.note = f"cut off after {self._manner.reply_seconds:g} seconds"
-            turn.failure = error
-            turn.status = "complete" if turn.text else "failed"
-        except VendorError as error:
-            turn.status, turn.failure = "failed", error
-            log.warning("vendor failed", vendor=error.vendor, error=str(error), kind=type(error).__name__)
-        except Exception as error:
-            turn.status, turn.failure = "failed", error
-            log.error("reply failed", exc_info=error)
-
-    def _fit(self, turn: _Turn, vendor: ChatModel, model: str) -> Context:
-        room = vendor.context_tokens(model) - self._manner.max_output_tokens
-        return context.fit(
-            turn.shown,
-            model=model,
-            text=turn.pending.user_text,
-            unknown=turn.scene.avatar.unknown,
-            budget=min(self._rules.token_budget, room),
-            count=lambda piece: vendor.count_tokens(model, piece),
-            temperature=self._manner.temperature,
-            max_output_tokens=self._manner.max_output_tokens,
-        )
-
-    async def _complete(self, turn: _Turn) -> Spoken:
-        done = _completion(turn)
+    async def _complete(self, turn: Turn) -> Spoken:
+        fleeting = turn.scene.workspace.platform == FLEETING
+        done = completion(turn, "" if fleeting else self._holder)
         if not await self._database.write(lambda tx: exchanges.complete(tx, done)):
             log.warning("reply not kept: its exchange was closed or deleted meanwhile")
         log.info(
             "reply given", status=done.status, model=done.model, latency_ms=done.latency_ms, known=done.known
         )
-        sentence = ""
-        if turn.status == "failed":
-            sentence = for_person(turn.failure or TimeoutError(), turn.model)
-            await turn.reply.fail(sentence, turn.pending.reference)
+        if isinstance(turn.failure, VendorError):
+            self._notices.vendor_failed(turn.scene.workspace, turn.model, turn.failure)
+        sentence = for_person(turn.failure or TimeoutError(), turn.model) if turn.status == "failed" else ""
+        try:
+            keys = await self._show(turn, done.id, sentence)
+        except Exception as error:
+            # The row says that it is owed: it is shown once the platform can be reached again.
+            log.error("reply not shown yet", exc_info=error)
         else:
-            reply_key = await turn.reply.finish(End(done.id, turn.text, turn.end.known, turn.note))
-            if reply_key and reply_key != done.id:
-                await self._database.write(lambda tx: exchanges.set_reply_key(tx, done.id, reply_key))
-        return _spoken(turn, done, sentence)
+            if not fleeting:
+                await self._database.write(
+                    lambda tx: owed.shown(tx, turn.scene.workspace.id, done.id, keys.split())
+                )
+        return spoken(turn, done, sentence)
+
+    async def _show(self, turn: Turn, exchange_id: str, sentence: str) -> str:
+        if not sentence:
+            return await turn.reply.finish(End(exchange_id, turn.text, turn.end.known, turn.told))
+        await turn.reply.fail(sentence, turn.pending.reference)
+        return ""
 
     async def _interrupt(self, pending: Pending, reason: str) -> None:
         """The row says that nobody answers it any more, as far as it can still be written."""
@@ -318,31 +317,24 @@ class Conversations:
             log.error("left pending, to be closed at the next start", error=str(error))
 
 
-async def _stream(turn: _Turn, vendor: ChatModel, request: ChatRequest) -> None:
-    async with aclosing(vendor.stream(request)) as stream:
-        async for event in stream:
-            if isinstance(event, Finished):
-                turn.end, turn.usage = event, event.usage
-            else:
-                if turn.first_token_ms is None:
-                    turn.first_token_ms = turn.elapsed_ms
-                turn.text += event.text
-                await turn.reply.grow(turn.text)
-    if not turn.text.strip():
-        raise VendorEmpty(vendor.vendor)
-    if turn.end.reason == "length":
-        turn.note = "cut at the length limit"
-
-
-class VendorEmpty(VendorError):
-    """A model ended its reply without a word."""
-
-    def __init__(self, vendor: str) -> None:
-        super().__init__("the model ended its reply without a word", vendor=vendor)
-
-
 def _lane(place: Place) -> str:
     return f"{place.platform}\0{place.workspace}\0{place.conversation}\0{place.avatar}"
+
+
+def _pending_of(exchange: Exchange, holder: str) -> Pending:
+    return Pending(
+        id=exchange.id,
+        workspace_id=exchange.workspace_id,
+        conversation_id=exchange.conversation_id,
+        avatar_id=exchange.avatar_id,
+        person_id=exchange.person_id,
+        message_key=exchange.message_key,
+        user_text=exchange.user_text,
+        holder=holder,
+        reference=exchange.reference,
+        created_at=exchange.created_at,
+        sibling_of=exchange.sibling_of,
+    )
 
 
 def _begin(tx: Tx, scene: Scene, place: Place, pending: Pending) -> str | None:
@@ -359,47 +351,3 @@ def _begin(tx: Tx, scene: Scene, place: Place, pending: Pending) -> str | None:
         conversation_id = open_one.id
         pending = replace(pending, conversation_id=conversation_id)
     return conversation_id if exchanges.begin(tx, pending) else None
-
-
-def _completion(turn: _Turn) -> Completion:
-    built, scene = turn.built, turn.scene
-    vendor, _, _ = turn.model.partition(":")
-    return Completion(
-        id=turn.pending.id,
-        status=turn.status,
-        reply_text=turn.text,
-        vendor=vendor,
-        model=turn.model,
-        prompt_version_id=scene.release.prompt_version_id,
-        release_id=scene.release.id,
-        example_ids=built.example_ids if built else (),
-        example_scores=built.example_scores if built else (),
-        answered_from=turn.end.example_ids,
-        tokens_in=turn.usage.tokens_in,
-        tokens_out=turn.usage.tokens_out,
-        cost=turn.usage.cost,
-        first_token_ms=turn.first_token_ms,
-        latency_ms=turn.elapsed_ms,
-        error=turn.error,
-        known=turn.end.known,
-        completed_at=clock.now(),
-    )
-
-
-def _spoken(turn: _Turn, done: Completion, sentence: str) -> Spoken:
-    return Spoken(
-        status=turn.status,
-        exchange_id=done.id,
-        text=sentence or done.reply_text,
-        avatar=turn.scene.avatar.name,
-        model=done.model,
-        known=done.known,
-        example_ids=done.answered_from or done.example_ids,
-        prompt_version=turn.shown.prompt_number,
-        tokens_in=done.tokens_in,
-        tokens_out=done.tokens_out,
-        cost=done.cost,
-        latency_ms=done.latency_ms or 0,
-        error=done.error,
-        reference=turn.pending.reference,
-    )

@@ -1,6 +1,6 @@
-"""The one place where an error becomes a sentence for the person who meets it.
+"""The one place where a vendor's error becomes a sentence for the person who meets it, and one for the admin.
 
-The admin's sentence is the error's own, in the log and in ``/history``, under the same reference.
+The error's own words are in the log and in ``/history``, under the reference that the person is given.
 """
 
 from __future__ import annotations
@@ -17,27 +17,46 @@ from adapters.vendors.base import (
     VendorError,
 )
 
-_SENTENCES: tuple[tuple[type[VendorError], str], ...] = (
-    (Refused, "I may not answer that one; please ask it differently."),
-    (QuotaExhausted, "I have used up what my model may cost for now; an admin can raise the budget."),
-    (RateLimited, "My model is being asked too much at once; please try again in a minute."),
-    (Unavailable, "My model cannot be reached right now; please try again in a minute."),
-    (Denied, "My model does not accept the key that I was given; an admin needs to look at it."),
+# A kind of error, what the person reads, and what the admin reads after the vendor's own words.
+_SENTENCES: tuple[tuple[type[VendorError], str, str], ...] = (
+    (Refused, "I may not answer that one; please ask it differently.", ""),
+    (
+        QuotaExhausted,
+        "I have used up what my model may cost for now; an admin can raise the budget.",
+        "Raise the budget at the vendor, or choose another model with `/model`.",
+    ),
+    (
+        RateLimited,
+        "My model is being asked too much at once; please try again in a minute.",
+        "If it goes on, raise the limit at the vendor or name a model in `models.fallback`.",
+    ),
+    (
+        Unavailable,
+        "My model cannot be reached right now; please try again in a minute.",
+        "If it goes on, look at the vendor's status page or name a model in `models.fallback`.",
+    ),
+    (
+        Denied,
+        "My model does not accept the key that I was given; an admin needs to look at it.",
+        "Give me a key that is valid for it and start me again, or choose another model with `/model`.",
+    ),
     (
         ModelNotFound,
         "The model I am set to, {model}, does not exist or is not open to me; an admin can choose another with `/model`.",
+        "`/models` lists those there are; `/model` chooses one.",
     ),
     (
         NotConfigured,
         "The model I am set to, {model}, is not set up here; an admin can see why with `/check`.",
+        "Set it up and start me again, or choose another model with `/model`.",
     ),
-    (BadRequest, "My model could not work with that message; please try it shorter or in other words."),
+    (BadRequest, "My model could not work with that message; please try it shorter or in other words.", ""),
 )
 
 
 def for_person(error: Exception, model: str) -> str:
     """What somebody in a chat is told when the reply failed."""
-    for kind, sentence in _SENTENCES:
+    for kind, sentence, _ in _SENTENCES:
         if isinstance(error, kind):
             return sentence.format(model=model)
     if isinstance(error, VendorError):
@@ -45,3 +64,10 @@ def for_person(error: Exception, model: str) -> str:
     if isinstance(error, TimeoutError):
         return "My model took too long; please try again."
     return "Something went wrong on my side; an admin can find it in the log."
+
+
+def for_admin(error: VendorError, model: str) -> str:
+    """What the admins of a workspace are told: what happened, in the vendor's own words, and what to do."""
+    said = str(error).strip().rstrip(".")
+    todo = next((todo for kind, _, todo in _SENTENCES if isinstance(error, kind)), "")
+    return f"{model} does not answer: {said}. {todo}".rstrip()

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 from adapters.platforms.base import UserError
 
 
-def check_text(text: str, longest: int) -> None:
-    """Raises ``UserError`` when there is nothing to answer, or too much."""
-    if not text.strip():
+def check_text(text: str, longest: int, *, enough: bool = False) -> None:
+    """Raises ``UserError`` when there is nothing to answer, or too much. ``enough``: a picture speaks for itself."""
+    if not text.strip() and not enough:
         raise UserError("There is nothing in that message that I could answer.")
     if len(text) > longest:
         raise UserError(
@@ -30,13 +30,13 @@ class Lanes:
         self._lanes: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @contextmanager
-    def place(self, key: str) -> Generator[bool]:
+    def place(self, key: str, *, always: bool = False) -> Generator[bool]:
         """Stand in the lane; whether nobody was there. Raises ``UserError`` when as many wait already as may.
 
-        Taken before anything is awaited, so that a burst counts in full.
+        Taken before anything is awaited, so that a burst counts in full. ``always``: it was let in before.
         """
         lock, count = self._lanes.get(key, (asyncio.Lock(), 0))
-        if count > self._waiting:
+        if count > self._waiting and not always:
             raise UserError(
                 f"I am still answering here and {self._waiting} messages wait already; "
                 "please send that again in a moment."

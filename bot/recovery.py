@@ -1,17 +1,21 @@
-"""What a crash left unanswered: found, and closed with a reason.
+"""What a crash left unanswered: answered where people can still be reached, else closed with a reason.
 
-A pending exchange belongs to the process that accepted it. When that process is gone, nobody waits for the reply in the
-terminal any more: the row is closed as interrupted, so that no accepted message stays without an end.
+An exchange is in the care of the process that accepted it until its reply is shown. When that process is gone, another one
+that serves the same platform adopts it. In the terminal nobody waits any more: there the row is closed as interrupted, so
+that no accepted message stays without an end.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
-from storage import clock, exchanges, holders
+from bot.conversation import FLEETING
+from storage import clock, exchanges, holders, owed, workspaces
 from storage.database import Database, Tx
+from storage.exchanges import Exchange
 from storage.holders import Holder
 
 log = structlog.get_logger()
@@ -19,11 +23,15 @@ log = structlog.get_logger()
 BEAT_SECONDS = 10
 # Three missed beats: a process on another host that is silent for that long is taken for dead.
 TRUST_MS = 30_000
+# Nobody expects an answer to what they said a day ago.
+LATE_MS = 24 * 60 * 60 * 1000
+# What this process accepted, is not working on and has not shown for so long, it has given up on.
+STRAY_MS = 60_000
 REASON = "interrupted: Understudy stopped before the reply was complete"
 
 
 class Recovery:
-    """Tells other processes that this one lives, and cleans up after those that do not."""
+    """Tells other processes that this one lives, and takes care of what those that do not have left."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,17 +58,27 @@ class Recovery:
                 log.exception("heartbeat failed")
 
     async def sweep(self) -> int:
-        """Close what processes that are gone left pending."""
-        left = await self._database.read(lambda tx: _orphans(tx, self.holder))
-        if not left:
+        """Close what processes that are gone left and nobody can be told any more."""
+        if not await self._database.read(lambda tx: _work(tx, self.holder)):
             return 0
         closed = await self._database.write(lambda tx: _close(tx, self.holder))
         if closed:
             log.warning("closed what a stopped process left", exchanges=closed)
         return closed
 
+    async def adopt(self, platform: str, busy: Callable[[], frozenset[str]]) -> list[Exchange]:
+        """Take over what is owed on a platform: of processes that are gone, and what this one has given up on.
+
+        ``busy`` tells the exchanges that this process is working on.
+        """
+        if not await self._database.read(lambda tx: _owed(tx, self.holder, platform, busy())):
+            return []
+        working = busy()
+        taken = await self._database.write(lambda tx: _adopt(tx, self.holder, platform, working))
+        return [each for each in taken if each.id not in busy()]
+
     async def end(self) -> None:
-        """Stop announcing; nothing of this process is pending any more."""
+        """Stop announcing; what this process still owes is for the next one."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -75,19 +93,46 @@ def _gone(tx: Tx, me: Holder) -> tuple[set[str], set[str]]:
     return alive, {each.id for each in every} - alive
 
 
-def _orphans(tx: Tx, me: Holder) -> bool:
+def _hopeless(tx: Tx, alive: set[str]) -> list[Exchange]:
+    """What is owed by nobody alive to nobody who could still be told."""
+    late = clock.now() - LATE_MS
+    orphans = [each for each in owed.listed(tx) if each.holder not in alive]
+    return [each for each in orphans if each.created_at < late or _platform(tx, each) == FLEETING]
+
+
+def _platform(tx: Tx, exchange: Exchange) -> str:
+    return workspaces.get(tx, exchange.workspace_id).platform
+
+
+def _work(tx: Tx, me: Holder) -> bool:
     alive, gone = _gone(tx, me)
-    return bool(gone) or any(each.holder not in alive for each in exchanges.pending(tx))
+    return bool(gone) or bool(_hopeless(tx, alive))
 
 
 def _close(tx: Tx, me: Holder) -> int:
     alive, gone = _gone(tx, me)
     now = clock.now()
-    closed = sum(
-        exchanges.interrupt(tx, each.id, REASON, now)
-        for each in exchanges.pending(tx)
-        if each.holder not in alive
-    )
+    closed = 0
+    for each in _hopeless(tx, alive):
+        if not exchanges.interrupt(tx, each.id, REASON, now):
+            owed.shown(tx, each.workspace_id, each.id)
+        closed += 1
     for holder in gone:
         holders.drop(tx, holder)
     return closed
+
+
+def _owed(tx: Tx, me: Holder, platform: str, busy: frozenset[str]) -> list[Exchange]:
+    alive, _ = _gone(tx, me)
+    stray = clock.now() - STRAY_MS
+
+    def ours(each: Exchange) -> bool:
+        if each.holder == me.id:
+            return each.created_at < stray and each.id not in busy
+        return each.holder not in alive
+
+    return [each for each in owed.listed(tx) if ours(each) and _platform(tx, each) == platform]
+
+
+def _adopt(tx: Tx, me: Holder, platform: str, busy: frozenset[str]) -> list[Exchange]:
+    return [each for each in _owed(tx, me, platform, busy) if owed.adopt(tx, each, me.id)]

@@ -11,6 +11,7 @@ from storage.avatars import Avatar
 from storage.conversations import Conversation
 from storage.database import Database, Tx
 from storage.examples import NewExample, put_many
+from storage.exchanges import Exchange
 from storage.people import Person
 from storage.releases import Release
 from storage.workspaces import Workspace
@@ -43,6 +44,20 @@ class Scenes:
             assert scene is not None, "a scene that was just set up is there"
         return scene
 
+    async def of(self, exchange: Exchange) -> Scene:
+        """The scene in which an exchange was begun. Raises ``Missing`` when somebody or something of it is gone."""
+
+        def read(tx: Tx) -> Scene:
+            return Scene(
+                workspaces.get(tx, exchange.workspace_id),
+                people.get(tx, exchange.person_id),
+                avatars.get(tx, exchange.avatar_id),
+                releases.current(tx, exchange.avatar_id),
+                conversations.get(tx, exchange.conversation_id),
+            )
+
+        return await self._database.read(read)
+
     def _set_up(self, tx: Tx, place: Place, who: Who) -> None:
         name = place.workspace_name or place.workspace
         workspace = workspaces.ensure(tx, place.platform, place.workspace, name, self._policy)
@@ -71,6 +86,8 @@ def avatar_of(tx: Tx, workspace: Workspace, place: Place) -> Avatar:
     if place.avatar:
         return named(tx, workspace, place.avatar)
     binding = channels.find(tx, workspace.id, place.channel)
+    if binding is None and place.parent:
+        binding = channels.find(tx, workspace.id, place.parent)
     avatar_id = binding.avatar_id if binding else workspace.default_avatar_id
     assert avatar_id is not None, "a workspace that was set up has a default avatar"
     return avatars.get(tx, avatar_id)

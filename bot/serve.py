@@ -3,60 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import structlog
 
-from adapters.platforms.base import Host, Platform, UserError
+from adapters.platforms.base import UserError
+from bot.faces import Face
+from bot.host import Application
+from bot.schedule import Schedule
 from bot.settings import Configuration
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A platform that can be served: the variables it needs, and how it is made (imported only then)."""
-
-    name: str
-    needs: tuple[str, ...]
-    make: Callable[[Configuration], Platform] | None = None
-
-
-# A platform's adapter joins by naming how it is made.
-FACES = (
-    Face("Discord", ("DISCORD_TOKEN",)),
-    Face("Slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")),
-)
-
-
-def configured(configuration: Configuration, faces: tuple[Face, ...] = FACES) -> tuple[Face, ...]:
-    """The platforms whose variables are all set. Raises ``UserError`` when there is nothing to serve."""
-    secrets = configuration.secrets
-    ready = tuple(
-        face for face in faces if all(getattr(secrets, name.lower(), None) is not None for name in face.needs)
-    )
-    if not ready:
-        needs = ", or ".join(f"{' and '.join(face.needs)} for {face.name}" for face in faces)
-        raise UserError(
-            f"There is no platform to serve: set {needs}, then run again; `understudy chat` needs nothing."
-        )
-    missing = [face.name for face in ready if face.make is None]
-    if missing:
-        raise UserError(
-            f"This version cannot serve {' and '.join(missing)} yet; `understudy chat` works here."
-        )
-    return ready
-
-
-async def serve_all(host: Host, configuration: Configuration, faces: tuple[Face, ...] = FACES) -> int:
+async def serve_all(app: Application, configuration: Configuration, faces: Sequence[Face]) -> int:
     """Serve until cancelled; one platform that fails takes the others down, so that a supervisor notices."""
-    platforms = [face.make(configuration) for face in configured(configuration, faces) if face.make]
+    platforms = [face.make(configuration) for face in faces if face.make]
+    schedule = Schedule(app.services)
     try:
         async with asyncio.TaskGroup() as group:
             for platform in platforms:
                 log.info("platform starts", platform=platform.name)
-                group.create_task(platform.run(host), name=platform.name)
+                app.services.notices.serve(platform)
+                group.create_task(platform.run(app, app), name=platform.name)
+            schedule.start()
+    except* UserError as errors:
+        raise _first(errors) from None
     finally:
+        schedule.stop()
         await asyncio.gather(*(platform.close() for platform in platforms), return_exceptions=True)
     return 0
+
+
+def _first(errors: BaseExceptionGroup[UserError]) -> UserError:
+    """The first of them: one sentence is what somebody at a terminal can act on."""
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, UserError)
+    return found

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.platforms.base import Call, UserError
+from bot import attachments
 from bot.conversation import Conversations
+from bot.faces import Face
 from bot.feedback import Feedback
+from bot.listening import Listening
 from bot.models import Models
+from bot.notices import Notices
 from bot.scenes import Scene, Scenes
 from bot.settings import Configuration
 from storage import exchanges
@@ -28,6 +32,10 @@ class Services:
     models: Models
     conversations: Conversations
     feedback: Feedback
+    listening: Listening
+    notices: Notices
+    attachments: attachments.Rules
+    faces: tuple[Face, ...] = ()
     interactive: bool = True
 
     async def scene(self, call: Call) -> Scene:

@@ -122,8 +122,16 @@ class FeedbackSettings(_Section):
 
     example_stars: Annotated[float, Field(ge=1, le=5)] = 4
     reactions: dict[str, Annotated[int, Field(ge=1, le=5)]] = {
-        "👍": 5, "👎": 1, "❤️": 5, "🎉": 5, "😕": 2,
-        "1️⃣": 1, "2️⃣": 2, "3️⃣": 3, "4️⃣": 4, "5️⃣": 5,
+        "👍": 5,
+        "👎": 1,
+        "❤️": 5,
+        "🎉": 5,
+        "😕": 2,
+        "1️⃣": 1,
+        "2️⃣": 2,
+        "3️⃣": 3,
+        "4️⃣": 4,
+        "5️⃣": 5,
     }
 
 

@@ -14,7 +14,8 @@ from typing import cast
 from adapters.platforms.base import Answer, Command, UserError
 from adapters.platforms.terminal.session import Session
 from adapters.platforms.usage import Value
-from bot.app import Application, open_application
+from bot.app import FACES, Application, discord_invite, open_application
+from bot.faces import ready
 from bot.report import report
 from bot.services import Services
 from bot.settings import Configuration
@@ -74,7 +75,14 @@ def serve(configuration: Configuration) -> int:
     """Every platform whose token is set, until SIGTERM or Ctrl-C."""
     from bot.serve import serve_all
 
-    return _run(configuration, lambda app: serve_all(app, configuration), interactive=True, fast=True)
+    faces = ready(configuration, FACES)
+    return _run(configuration, lambda app: serve_all(app, configuration, faces), interactive=True, fast=True)
+
+
+def invite(configuration: Configuration) -> int:
+    """Print the address at which somebody can add the bot to a Discord server."""
+    sys.stdout.write(asyncio.run(discord_invite(configuration)) + "\n")
+    return DONE
 
 
 def _session(app: Application, avatar: str) -> Session:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, select
 
 from storage import clock, ids
 from storage.database import Statement, Tx, columns_of, first, table, upsert_into
-from storage.schema import ChannelBindingRow
+from storage.schema import ChannelBindingRow, WorkspaceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,16 @@ _binding = table(ChannelBindingRow)
 _HERE = (_binding.c.workspace_id == bindparam("of_workspace"), _binding.c.channel == bindparam("of_channel"))
 _FIND = Statement(select(*columns_of(ChannelBindingRow, Binding)).where(*_HERE))
 _BIND = upsert_into(ChannelBindingRow, on=["workspace_id", "channel"], update=["avatar_id", "always_on"])
+_workspace = table(WorkspaceRow)
+_ALWAYS_ON = Statement(
+    select(_binding.c.channel)
+    .join(_workspace, _workspace.c.id == _binding.c.workspace_id)
+    .where(
+        _workspace.c.platform == bindparam("of_platform"),
+        _workspace.c.key == bindparam("of_key"),
+        _binding.c.always_on.is_(True),
+    )
+)
 _UNBIND = Statement(delete(_binding).where(*_HERE))
 
 
@@ -46,6 +56,12 @@ def find(tx: Tx, workspace_id: str, channel: str) -> Binding | None:
         return None
     id, workspace, channel, avatar_id, always_on = row
     return Binding(id, workspace, channel, avatar_id, bool(always_on))
+
+
+def always_on(tx: Tx, platform: str, workspace: str) -> frozenset[str]:
+    """The channels of a workspace, known by the platform's key, in which an avatar answers every message."""
+    rows = tx.rows(_ALWAYS_ON, {"of_platform": platform, "of_key": workspace})
+    return frozenset(str(row[0]) for row in rows)
 
 
 def unbind(tx: Tx, workspace_id: str, channel: str) -> bool:

@@ -19,14 +19,13 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    text,
     true,
     update,
 )
 
 from storage.database import Params, Row, Statement, Tx, first, insert_into, table
 from storage.errors import Missing
-from storage.schema import ConversationRow, ExchangeRow
+from storage.schema import ConversationRow, ExchangeRow, PartRow
 
 Status = Literal["pending", "complete", "failed", "cancelled", "interrupted"]
 
@@ -66,6 +65,7 @@ _COMPLETED = (
     "latency_ms",
     "error",
     "known",
+    "holder",
     "completed_at",
 )
 _COMPLETE = Statement(
@@ -73,17 +73,24 @@ _COMPLETE = Statement(
     .where(_ID, _exchange.c.status == literal_column("'pending'"))
     .values({name: bindparam(f"new_{name}") for name in _COMPLETED})
 )
-_SET_REPLY_KEY = Statement(update(_exchange).where(_ID).values(reply_key=bindparam("new_reply_key")))
 _INTERRUPT = Statement(
     update(_exchange)
     .where(_ID, _exchange.c.status == "pending")
-    .values(status="interrupted", error=bindparam("new_error"), completed_at=bindparam("new_completed"))
+    .values(
+        status="interrupted", holder="", error=bindparam("new_error"), completed_at=bindparam("new_completed")
+    )
 )
 _GET = Statement(select(_exchange).where(_ID))
 _BY_MESSAGE = Statement(
     select(_exchange).where(_WORKSPACE, _exchange.c.message_key == bindparam("of_message"))
 )
 _BY_REPLY = Statement(select(_exchange).where(_WORKSPACE, _exchange.c.reply_key == bindparam("of_reply")))
+_part = table(PartRow)
+_BY_PART = Statement(
+    select(_exchange)
+    .join(_part, _part.c.exchange_id == _exchange.c.id)
+    .where(_part.c.workspace_id == bindparam("of_workspace"), _part.c.reply_key == bindparam("of_reply"))
+)
 _VISIBLE = Statement(
     select(_exchange)
     .join(_conversation, _conversation.c.id == _exchange.c.conversation_id)
@@ -141,10 +148,6 @@ _HISTORY = Statement(
     .limit(bindparam("most"))
 )
 _EVER = 2**62  # later than any time
-# The state is written out: only so does SQLite know that the partial index will do.
-_PENDING = Statement(
-    select(_exchange).where(text("status = 'pending'")).order_by(_exchange.c.created_at, _exchange.c.id)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How an exchange ended. ``example_scores`` stand in the order of ``example_ids``."""
+    """How an exchange ended. ``example_scores`` stand in the order of ``example_ids``.
+
+    ``holder`` is the process that still has to show it, empty where it is shown as it comes to be.
+    """
 
     id: str
     status: Status
@@ -230,7 +236,7 @@ class Completion:
     error: str
     known: bool
     completed_at: int
-    reply_key: str | None = None
+    holder: str = ""
     example_scores: tuple[float, ...] = ()
 
 
@@ -245,7 +251,8 @@ class Line:
     created_at: int
 
 
-def _record(row: Row) -> Exchange:
+def record(row: Row) -> Exchange:
+    """The exchange of a row of the whole table."""
     values: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
     for name in _LISTS:
         values[name] = tuple(orjson.loads(values[name]))
@@ -292,23 +299,14 @@ def complete(tx: Tx, completion: Completion) -> bool:
         "new_latency_ms": completion.latency_ms,
         "new_error": completion.error,
         "new_known": completion.known,
+        "new_holder": completion.holder,
         "new_completed_at": completion.completed_at,
     }
-    if not tx.run(_COMPLETE, values):
-        return False
-    # Apart, because it is seldom known by now, and setting it to nothing would rewrite its index all the same.
-    if completion.reply_key is not None:
-        set_reply_key(tx, completion.id, completion.reply_key)
-    return True
+    return tx.run(_COMPLETE, values) > 0
 
 
 def _json(values: tuple[object, ...]) -> str:
     return orjson.dumps(values).decode() if values else "[]"
-
-
-def set_reply_key(tx: Tx, exchange_id: str, reply_key: str) -> None:
-    """Remember the platform's id of the reply that was posted."""
-    tx.run(_SET_REPLY_KEY, {"of_id": exchange_id, "new_reply_key": reply_key})
 
 
 def interrupt(tx: Tx, exchange_id: str, reason: str, at: int) -> bool:
@@ -319,7 +317,7 @@ def interrupt(tx: Tx, exchange_id: str, reason: str, at: int) -> bool:
 
 def _one(tx: Tx, statement: Statement, params: Params) -> Exchange | None:
     row = first(tx, statement, params)
-    return _record(row) if row else None
+    return record(row) if row else None
 
 
 def get(tx: Tx, exchange_id: str) -> Exchange:
@@ -342,8 +340,9 @@ def by_message(tx: Tx, workspace_id: str, message_key: str) -> Exchange | None:
 
 
 def by_reply(tx: Tx, workspace_id: str, reply_key: str) -> Exchange | None:
-    """The exchange of the platform's reply."""
-    return _one(tx, _BY_REPLY, {"of_workspace": workspace_id, "of_reply": reply_key})
+    """The exchange of the platform's reply, of any of its messages."""
+    params = {"of_workspace": workspace_id, "of_reply": reply_key}
+    return _one(tx, _BY_REPLY, params) or _one(tx, _BY_PART, params)
 
 
 def latest(tx: Tx, conversation_id: str) -> Exchange | None:
@@ -354,7 +353,7 @@ def latest(tx: Tx, conversation_id: str) -> Exchange | None:
 def siblings(tx: Tx, exchange: Exchange) -> list[Exchange]:
     """Every exchange that answers the same question, this one included, the oldest first."""
     rows = tx.rows(_SIBLINGS, {"of_root": exchange.sibling_of or exchange.id})
-    return [_record(row) for row in rows]
+    return [record(row) for row in rows]
 
 
 def history(tx: Tx, conversation_id: str, *, limit: int, before: int | None = None) -> list[Line]:
@@ -388,9 +387,4 @@ def listed(
             query = query.where(column == value)
     if before is not None:
         query = query.where(_exchange.c.created_at < before)
-    return [_record(row) for row in tx.rows(Statement(query.order_by(*_NEWEST).limit(limit)))]
-
-
-def pending(tx: Tx) -> list[Exchange]:
-    """Every exchange that has no end yet, the oldest first."""
-    return [_record(row) for row in tx.rows(_PENDING)]
+    return [record(row) for row in tx.rows(Statement(query.order_by(*_NEWEST).limit(limit)))]

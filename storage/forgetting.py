@@ -16,6 +16,7 @@ from storage.schema import (
     ConversationRow,
     ExampleRow,
     ExchangeRow,
+    PartRow,
     PersonRow,
     PreferenceRow,
     PromptVersionRow,
@@ -60,6 +61,7 @@ _DROP_TOMBSTONES = Statement(
     )
 )
 _DROP_RATINGS_BY = Statement(delete(_rating).where(_rating.c.person_id == _PERSON))
+_DROP_PARTS = Statement(delete(table(PartRow)).where(table(PartRow).c.exchange_id == _ID))
 _DROP_EXCHANGE = Statement(delete(_exchange).where(_exchange.c.id == _ID))
 _DROP_CONVERSATION = Statement(delete(_conversation).where(_conversation.c.id == _ID, ~_CROWD.exists()))
 _DROP_PERSON = Statement(delete(_person).where(_person.c.id == _PERSON))
@@ -96,6 +98,7 @@ def forget(tx: Tx, person: Person, *, liked: float = ratings.LIKED) -> Forgotten
     own = dict.fromkeys(str(row[0]) for row in found)
     elsewhere = [rated for rated in _ids(tx, _RATED, of_person=person.id) if rated not in own]
     tx.run(_DROP_TOMBSTONES, {"of_person": person.id})  # nothing is left in them: they are not counted
+    _run_each(tx, _DROP_PARTS, own)
     forgotten = Forgotten(
         examples=_drop_examples(tx, _resting_on(tx, _EXAMPLES_WITH, _EXAMPLES_OF, person.id, own)),
         preferences=_drop_preferences(

@@ -33,6 +33,7 @@ class WorkspaceRow(SQLModel, table=True):
     name: str
     consent: str  # opt-in | opt-out
     default_avatar_id: str | None = None
+    notices: str = ""  # key of the channel in which admins are warned
     created_at: int = Field(sa_column=_time())
 
 
@@ -161,11 +162,11 @@ class ExchangeRow(SQLModel, table=True):
             sqlite_where=text("sibling_of IS NOT NULL"),
         ),
         Index("ix_exchange_avatar", "avatar_id", "created_at"),
-        # Only the few unfinished ones: recovery looks for them at every start.
+        # Only the few that are still owed: recovery looks for them at every start.
         Index(
-            "ix_exchange_pending",
+            "ix_exchange_held",
             "holder",
-            sqlite_where=text("status = 'pending'"),
+            sqlite_where=text("holder <> ''"),
         ),
     )
     id: str = Field(primary_key=True)
@@ -177,7 +178,7 @@ class ExchangeRow(SQLModel, table=True):
     sibling_of: str | None = None  # the first exchange of the same question
     reply_key: str | None = None
     status: str  # pending | complete | failed | cancelled | interrupted
-    holder: str = ""  # the process that is answering
+    holder: str = ""  # the process that owes the reply; empty once it is shown
     origin: str = "chat"  # chat | import
     user_text: str = Field(sa_column=_text())
     reply_text: str = Field(default="", sa_column=_text())
@@ -321,3 +322,21 @@ class HolderRow(SQLModel, table=True):
     pid: int
     started: str  # when the process began, as its system tells, so that a reused pid is not mistaken for it
     until: int = Field(sa_column=_time())
+
+
+class MomentRow(SQLModel, table=True):
+    """When something happened that is told once, or was last so: a warning given, a platform connected."""
+
+    __tablename__ = "moment"
+    name: str = Field(primary_key=True)
+    at: int = Field(sa_column=_time())
+
+
+class PartRow(SQLModel, table=True):
+    """A further message of a reply that was posted in several; the first one is the exchange's ``reply_key``."""
+
+    __tablename__ = "part"
+    __table_args__ = (Index("ix_part_exchange", "exchange_id"),)
+    workspace_id: str = Field(primary_key=True)
+    reply_key: str = Field(primary_key=True)
+    exchange_id: str = Field(foreign_key="exchange.id")

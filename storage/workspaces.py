@@ -14,7 +14,10 @@ from storage.schema import WorkspaceRow
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A tenant. ``key`` is the platform's id of it; ``consent`` is its policy: ``opt-in`` or ``opt-out``."""
+    """A tenant. ``key`` is the platform's id of it; ``consent`` is its policy: ``opt-in`` or ``opt-out``.
+
+    ``notices`` is the platform's id of the channel in which its admins are warned, empty when none was chosen.
+    """
 
     id: str
     platform: str
@@ -22,6 +25,7 @@ class Workspace:
     name: str
     consent: str
     default_avatar_id: str | None
+    notices: str
     created_at: int
 
 
@@ -37,6 +41,7 @@ _LISTED = Statement(_ALL.order_by(_workspace.c.created_at, _workspace.c.id))
 _INSERT = insert_into(WorkspaceRow, ignore=["platform", "key"])
 _RENAME = Statement(update(_workspace).where(_THIS).values(name=bindparam("new_name")))
 _SET_CONSENT = Statement(update(_workspace).where(_THIS).values(consent=bindparam("new_consent")))
+_SET_NOTICES = Statement(update(_workspace).where(_THIS).values(notices=bindparam("new_notices")))
 _SET_AVATAR = Statement(update(_workspace).where(_THIS).values(default_avatar_id=bindparam("new_avatar")))
 
 
@@ -44,9 +49,11 @@ def ensure(tx: Tx, platform: str, key: str, name: str, consent: str) -> Workspac
     """The workspace of this key, created when new with ``consent`` as its policy; a changed name is kept up."""
     found = find(tx, platform, key)
     if found is None:
-        new = Workspace(ids.new_id(), platform, key, name, consent, None, clock.now())
+        new = Workspace(ids.new_id(), platform, key, name, consent, None, "", clock.now())
         values = {"id": new.id, "platform": platform, "key": key, "name": name, "consent": consent}
-        if tx.run(_INSERT, {**values, "default_avatar_id": None, "created_at": new.created_at}):
+        if tx.run(
+            _INSERT, {**values, "default_avatar_id": None, "notices": "", "created_at": new.created_at}
+        ):
             return new
         found = find(tx, platform, key)  # another process was first
         assert found is not None
@@ -83,6 +90,11 @@ def set_consent(tx: Tx, workspace_id: str, policy: str) -> None:
 def set_default_avatar(tx: Tx, workspace_id: str, avatar_id: str | None) -> None:
     """Choose who answers where no channel says otherwise. Raises ``Missing``."""
     _set(tx, _SET_AVATAR, workspace_id, new_avatar=avatar_id)
+
+
+def set_notices(tx: Tx, workspace_id: str, channel: str) -> None:
+    """Choose the channel in which admins are warned; empty for none. Raises ``Missing``."""
+    _set(tx, _SET_NOTICES, workspace_id, new_notices=channel)
 
 
 def _set(tx: Tx, statement: Statement, workspace_id: str, **values: object) -> None:

@@ -93,10 +93,12 @@ class Stage:
         return await self.database.read(lambda tx: exchanges.get(tx, id_))
 
 
-async def set_stage(database: Database, *, policy: str = "opt-in", auto_approve: bool = False) -> Stage:
+async def set_stage(
+    database: Database, *, policy: str = "opt-in", auto_approve: bool = False, platform: str = "discord"
+) -> Stage:
     """A stage on this database, beside others that may be there."""
     key = new_id()
-    workspace = await database.write(lambda tx: workspaces.ensure(tx, "discord", key, "Guild", policy))
+    workspace = await database.write(lambda tx: workspaces.ensure(tx, platform, key, "Guild", policy))
     avatar = await database.write(
         lambda tx: avatars.create(tx, workspace.id, "Ada", prompt="You are Ada.", auto_approve=auto_approve)
     )

@@ -195,6 +195,7 @@ class Reply(Protocol):
     async def finish(self, end: End) -> str:
         """Show the final text and the feedback controls; returns the platform's id of what was posted.
 
+        Of a reply in several messages it is all their ids, separated by spaces, the one with the controls first.
         Tries until it is there or cannot be. What it raises leaves the reply to be shown later.
         """
         ...

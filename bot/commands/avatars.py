@@ -71,7 +71,16 @@ def commands(services: Services) -> tuple[Command, ...]:
             "have this avatar answer in this channel",
             use,
             access=Access.TRAINER,
-            params=(name, Param("everywhere", "also where no avatar was chosen", "flag")),
+            params=(
+                name,
+                Param("everywhere", "also where no avatar was chosen", "flag"),
+                Param(
+                    "always_on",
+                    "answer everything that is said in this channel",
+                    "choice",
+                    choices=("yes", "no"),
+                ),
+            ),
         ),
     )
 
@@ -184,9 +193,13 @@ async def _edit(services: Services, call: Call) -> Answer:
 async def _use(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
 
-    def use(tx: Tx) -> Avatar:
+    def use(tx: Tx) -> tuple[Avatar, bool]:
         avatar = named(tx, scene.workspace, call.text("name"))
-        channels.bind(tx, scene.workspace.id, call.place.channel, avatar.id)
+        before = channels.find(tx, scene.workspace.id, call.place.channel)
+        always_on = bool(before and before.always_on)
+        if call.text("always_on"):
+            always_on = call.text("always_on") == "yes"
+        channels.bind(tx, scene.workspace.id, call.place.channel, avatar.id, always_on)
         if call.flag("everywhere"):
             workspaces.set_default_avatar(tx, scene.workspace.id, avatar.id)
         audit.write(
@@ -195,13 +208,19 @@ async def _use(services: Services, call: Call) -> Answer:
             "avatar use",
             person_id=scene.person.id,
             target=avatar.name,
-            detail={"channel": call.place.channel, "everywhere": call.flag("everywhere")},
+            detail={
+                "channel": call.place.channel,
+                "everywhere": call.flag("everywhere"),
+                "always_on": always_on,
+            },
         )
-        return avatar
+        return avatar, always_on
 
-    avatar = await services.database.write(use)
+    avatar, always_on = await services.database.write(use)
+    services.listening.changed(call.place)
+    unasked = " It answers everything that is said in this channel." if always_on else ""
     return Answer(
-        f"From now on {avatar.name} answers here.",
+        f"From now on {avatar.name} answers here.{unasked}",
         fields=(Field(avatar.name, avatar.tagline),) if avatar.tagline else (),
         private=False,
         data={"name": avatar.name},

@@ -7,6 +7,7 @@ import shutil
 from adapters.platforms.base import Access, Answer, Call, Command, Table
 from adapters.vendors.base import VendorError
 from bot.services import Services
+from storage.workspaces import Workspace
 
 LOW_DISK = 500 * 1024 * 1024
 
@@ -22,9 +23,12 @@ def commands(services: Services) -> tuple[Command, ...]:
 
 async def _check(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
-    rows = [_settings(services), _database(services), _disk(services)]
+    # The owner of a workspace need not be the one who runs the program: of its machine they learn nothing.
+    rows = [_settings(services), _database(services), _disk(services)] if call.local else []
     rows.append(await _model(services, services.conversations.model_of(scene)))
-    rows.extend(_platforms(services))
+    rows.append(_notices(scene.workspace))
+    if call.local:
+        rows.extend(await _platforms(services))
     ok = all(state != "problem" for state, _, _ in rows)
     text = "All is well." if ok else "Something needs you: see the lines marked problem."
     data = [{"state": state, "what": what, "detail": detail} for state, what, detail in rows]
@@ -49,6 +53,14 @@ def _database(services: Services) -> Row:
     return ("ok", "database", f"SQLite in {services.configuration.data_dir}, up to date")
 
 
+def _notices(workspace: Workspace) -> Row:
+    if workspace.platform == "terminal":
+        return ("ok", "notices", "what admins should know is in the log")
+    if workspace.notices:
+        return ("ok", "notices", "admins are warned in the channel that was chosen")
+    return ("hint", "notices", "no channel is chosen in which admins are warned: give `/notices here` in one")
+
+
 def _disk(services: Services) -> Row:
     free = shutil.disk_usage(services.configuration.data_dir).free
     words = f"{free / 2**30:.1f} GiB free where the data is"
@@ -70,17 +82,22 @@ async def _model(services: Services, model: str) -> Row:
     return ("ok", "model", f"{model} answers")
 
 
-def _platforms(services: Services) -> list[Row]:
-    """Discord and Slack are told apart by their tokens; the terminal is always there."""
-    secrets = services.configuration.secrets
+async def _platforms(services: Services) -> list[Row]:
+    """The terminal is always there; the others are tried out where their token is set."""
     rows: list[Row] = [("ok", "terminal", "`understudy chat`")]
-    for platform, token in (("discord", secrets.discord_token), ("slack", secrets.slack_bot_token)):
-        if token is not None:
-            rows.append(
-                (
-                    "problem",
-                    platform,
-                    "its token is set, but this version does not talk there yet: see CHANGELOG.md",
-                )
-            )
+    for face in services.faces:
+        name = face.name.lower()
+        given = [
+            each for each in face.needs if getattr(services.configuration.secrets, each.lower()) is not None
+        ]
+        if not given:
+            continue
+        if not face.configured(services.configuration):
+            missing = [each for each in face.needs if each not in given]
+            rows.append(("problem", name, f"{' and '.join(missing)} must be set too"))
+        elif face.probe is None:
+            rows.append(("problem", name, "its token is set, but this version does not talk there yet"))
+        else:
+            found = await face.probe(services.configuration)
+            rows.extend(("ok" if good else "problem", name, sentence) for good, sentence in found)
     return rows

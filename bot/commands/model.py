@@ -1,11 +1,13 @@
-"""The model: which one answers, and choosing another."""
+"""The model: which one answers, choosing another, and what there is to choose from."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from adapters.platforms.base import Access, Answer, Call, Command, Param, Table, UserError
-from adapters.vendors.base import VendorError
+from adapters.vendors.base import ModelInfo, VendorError
+from bot.commands.talk import shorten
 from bot.scenes import Scene
 from bot.services import Services
 from storage import audit, avatars, releases
@@ -15,42 +17,58 @@ from storage.database import Tx
 def commands(services: Services) -> tuple[Command, ...]:
     """The commands of this group."""
 
-    async def complete(_call: Call, typed: str) -> Sequence[str]:
-        return [name for name, _ in await _available(services) if name.startswith(typed)]
+    async def complete(call: Call, typed: str) -> Sequence[str]:
+        if call.who.access < Access.TRAINER:
+            return []
+        found, _ = await available(services)
+        return [
+            name for name in ("default", *(each for each, _ in found)) if typed.casefold() in name.casefold()
+        ]
 
     async def run(call: Call) -> Answer:
         return await _model(services, call)
+
+    async def listed(call: Call) -> Answer:
+        return await _models(services, call)
 
     return (
         Command(
             "model",
             "show the model that answers here, or choose another one",
             run,
-            params=(
-                Param("name", "vendor:name, or default to follow the settings", complete=complete),
-                Param("list", "list the models to choose from", "flag"),
-            ),
+            params=(Param("name", "vendor:name, or default to follow the settings", complete=complete),),
+        ),
+        Command(
+            "models",
+            "list the models to choose from, and when their vendors shut them down",
+            listed,
+            access=Access.TRAINER,
         ),
     )
 
 
-async def _available(services: Services) -> list[tuple[str, str]]:
-    """Every model of every vendor that answers when asked for its models, with what it is."""
-    found: list[tuple[str, str]] = []
+async def available(services: Services) -> tuple[list[tuple[str, ModelInfo]], list[tuple[str, str]]]:
+    """Every model that may be chosen, as ``vendor:name``; and the vendors that did not tell theirs, with why."""
+    allowed = services.configuration.settings.models.allowed
+    found: list[tuple[str, ModelInfo]] = []
+    silent: list[tuple[str, str]] = []
     for vendor in services.models.vendors:
         try:
             chat, _ = services.models.find(f"{vendor}:any")
-            found.extend((f"{vendor}:{each.name}", each.description) for each in await chat.models())
+            found.extend((f"{vendor}:{each.name}", each) for each in await chat.models())
         except VendorError as error:
-            found.append((f"{vendor}:", str(error)))
-    return found
+            silent.append((vendor, str(error)))
+    if allowed:
+        known = dict(found)
+        found = [(name, known.get(name, ModelInfo(name.partition(":")[2]))) for name in allowed]
+    return found, silent
 
 
 async def _model(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
     name = call.text("name")
     if not name:
-        return await _show(services, scene, everything=call.flag("list"))
+        return _show(services, scene)
     if call.who.access < Access.TRAINER:
         raise UserError("Choosing a model is for a trainer or above.")
     wanted = None if name == "default" else name
@@ -89,22 +107,51 @@ def _choose(tx: Tx, scene: Scene, model: str | None) -> None:
 
 async def _check(services: Services, model: str) -> None:
     """A vendor that is not set up or does not have the model says so now, not at the next message."""
+    allowed = services.configuration.settings.models.allowed
+    if allowed and model not in allowed:
+        raise UserError(f"{model} may not be chosen here; these may: {', '.join(allowed)}.")
     try:
         chat, name = services.models.find(model)
         known = [each.name for each in await chat.models()]
     except VendorError as error:
         raise UserError(str(error)) from error
     if known and name not in known:
-        raise UserError(f"{chat.vendor} has no model {name!r}; it has: {', '.join(known[:10])}.")
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
+        raise UserError(
+            f"{chat.vendor} has no model {name!r}; near it: {', '.join(close)}. `/models` lists all."
+        )
 
 
-async def _show(services: Services, scene: Scene, *, everything: bool) -> Answer:
+def _show(services: Services, scene: Scene) -> Answer:
     model = services.conversations.model_of(scene)
     text = f"{scene.avatar.name} answers with {model}."
     if model.startswith("embedded:"):
         text += " It answers only from examples: teach it, or give `/model` the name of a language model."
-    if not everything:
-        return Answer(text, data={"model": model})
-    found = await _available(services)
-    rows = tuple(("●" if name == model else "", name, what) for name, what in found)
-    return Answer(text, table=Table(("here", "model", "what it is"), rows), data=[name for name, _ in found])
+    return Answer(text, data={"model": model})
+
+
+async def _models(services: Services, call: Call) -> Answer:
+    here = services.conversations.model_of(await services.scene(call))
+    found, silent = await available(services)
+    rows = tuple(
+        (
+            "●" if name == here else "",
+            name,
+            "sees" if info.sees else "",
+            info.shutdown_date or "",
+            shorten(info.description),
+        )
+        for name, info in found
+    )
+    data = [
+        {
+            "model": name,
+            "sees": info.sees,
+            "shutdown_date": info.shutdown_date,
+            "description": info.description,
+        }
+        for name, info in found
+    ]
+    missing = "\n".join(f"{vendor} does not tell its models: {why}" for vendor, why in silent)
+    columns = ("here", "model", "pictures", "shut down on", "what it is")
+    return Answer(missing, table=Table(columns, rows), data=data)

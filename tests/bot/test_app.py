@@ -268,10 +268,10 @@ async def test_where_nobody_can_answer_nobody_is_asked(database: Database, tmp_p
 
 
 async def test_marks_find_the_reply_by_either_name(theatre: Theatre) -> None:
-    spoken = await theatre.say("hello", seen=Seen(key="posted 1"))
+    spoken = await theatre.say("hello", seen=Seen(key="posted-1"))
     by_id = Mark(HERE, BOB, "stars", clock.now(), stars=4, exchange_id=spoken.exchange_id)
     assert "4 of 5" in (await theatre.app.mark(by_id)).text
-    by_key = Mark(HERE, BOB, "stars", clock.now(), stars=2, reply_key="posted 1")
+    by_key = Mark(HERE, BOB, "stars", clock.now(), stars=2, reply_key="posted-1")
     assert "2 of 5" in (await theatre.app.mark(by_key)).text
 
 
@@ -294,11 +294,12 @@ async def test_marks_that_cannot_be_taken(theatre: Theatre) -> None:
 
 def expected_access(name: str) -> Access:
     """Written down once more, so that no command is opened by accident."""
-    owner = {"check", "privacy policy", "import", "export"}
+    owner = {"check", "privacy policy", "import", "export", "notices"}
     trainer = {
         "avatar create",
         "avatar edit",
         "avatar use",
+        "models",
         "prompt edit",
         "prompt activate",
         "import",

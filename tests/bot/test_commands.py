@@ -438,11 +438,9 @@ async def test_the_model_is_shown_and_chosen(theatre: Theatre) -> None:
     assert told(await done(theatre, "model")) == {"model": "scripted:one"}
     assert (await avatar_here(theatre)).base_model is None
     assert await last_audit(theatre) == ("model", "Guide")
-    names = cast("list[str]", (await done(theatre, "model", list=True)).data)
-    assert {"scripted:one", "scripted:two", "embedded:base"} <= set(names)
-    assert [row[1] for row in rows(await done(theatre, "model", list=True)).rows if row[0]] == [
-        "scripted:one"
-    ]
+    listing = await done(theatre, "models")
+    assert {"scripted:one", "scripted:two", "embedded:base"} <= {each["model"] for each in listed(listing)}
+    assert [row[1] for row in rows(listing).rows if row[0]] == ["scripted:one"]
     assert (
         "only from examples"
         in (await done(theatre, "model", name="embedded:base") and await done(theatre, "model")).text
@@ -452,7 +450,7 @@ async def test_the_model_is_shown_and_chosen(theatre: Theatre) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("scripted:nine", "it has: one, two"),
+        ("scripted:nine", "near it: one"),
         ("nobody:one", "there are: embedded, scripted"),
         ("one", "vendor:name"),
     ],
@@ -543,25 +541,30 @@ async def test_the_owner_chooses_the_rule(theatre: Theatre) -> None:
 
 
 async def test_check_says_what_is_set_up(theatre: Theatre) -> None:
-    answer = await done(theatre, "check")
+    answer = await theatre.command("check", local=True)
     assert answer.text == "All is well."
     states = {each["what"]: (each["state"], each["detail"]) for each in listed(answer)}
     assert states["model"] == ("ok", "scripted:one answers")
-    assert set(states) == {"settings", "database", "disk", "model", "terminal"}
+    assert set(states) == {"settings", "database", "disk", "model", "notices", "terminal"}
     assert "every setting is at its default" in states["settings"][1]
 
 
 async def test_check_names_the_problem_and_hides_the_secret(database: Database, tmp_path: Path) -> None:
     theatre = play(database, tmp_path, model=Scripted(listing=Denied("the key is wrong", vendor="scripted")))
-    secrets = Secrets.model_validate({"discord_token": "hush", "openai_api_key": "hush"})
+    secrets = Secrets.model_validate({"slack_bot_token": "hush", "openai_api_key": "hush"})
     configuration = theatre.services.configuration.model_copy(update={"secrets": secrets})
     theatre.app = type(theatre.app)(replace(theatre.services, configuration=configuration), theatre.recovery)
-    answer = await theatre.command("check")
+    answer = await theatre.command("check", local=True)
     assert not answer.ok
     problems = {each["what"]: each["detail"] for each in listed(answer) if each["state"] == "problem"}
     assert problems["model"] == "scripted:one: the key is wrong"
-    assert "CHANGELOG.md" in problems["discord"]
+    assert "must be set" in problems["slack"]
     assert "hush" not in str(answer)
+
+
+async def test_check_tells_nothing_of_the_machine_in_a_chat(theatre: Theatre) -> None:
+    states = {each["what"] for each in listed(await done(theatre, "check"))}
+    assert states == {"model", "notices"}
 
 
 async def test_check_names_a_model_that_does_not_exist(database: Database, tmp_path: Path) -> None:

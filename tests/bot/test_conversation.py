@@ -90,14 +90,14 @@ async def test_the_reply_is_on_disk_before_it_is_shown_complete(theatre: Theatre
 
 
 async def test_a_reply_grows_and_ends(theatre: Theatre) -> None:
-    seen = Seen(key="posted 1")
+    seen = Seen(key="posted-1")
     spoken = await theatre.say("hello", seen=seen)
     assert seen.grown == ["Hello", "Hello there"]
     assert seen.end == End(spoken.exchange_id, "Hello there")
     assert seen.failed is None
     assert (spoken.status, spoken.text, spoken.avatar) == ("complete", "Hello there", "Guide")
     stored = await only(theatre)
-    assert stored.reply_key == "posted 1"
+    assert stored.reply_key == "posted-1"
     assert stored.reference == spoken.reference == stored.id[-8:]
 
 
@@ -251,6 +251,7 @@ ERRORS: list[type[VendorError]] = [
 
 async def test_every_error_of_a_vendor_is_one_sentence(theatre: Theatre) -> None:
     told: set[str] = set()
+    theatre.model.pieces = []
     for kind in ERRORS:
         theatre.model.failure = kind(f"the vendor's words for {kind.__name__}", vendor="scripted")
         seen = Seen()
@@ -265,7 +266,7 @@ async def test_every_error_of_a_vendor_is_one_sentence(theatre: Theatre) -> None
         assert "the vendor's words" not in spoken.text
         told.add(spoken.text)
     assert len(told) == len(ERRORS)
-    theatre.model.failure = None
+    theatre.model.pieces, theatre.model.failure = ["Hello"], None
     await theatre.say("well?")
     assert turns(theatre.model.asked[-1]) == ["well?"]  # what failed is no history
 
@@ -343,9 +344,9 @@ async def test_a_reply_given_again_is_a_sibling_and_history_shows_the_newest(the
 
 async def test_a_reply_that_failed_the_second_time_leaves_the_first_in_place(theatre: Theatre) -> None:
     await theatre.say("question")
-    theatre.model.failure = Unavailable("gone", vendor="scripted")
+    theatre.model.pieces, theatre.model.failure = [], Unavailable("gone", vendor="scripted")
     assert not (await theatre.command("regenerate", seen=Seen())).ok
-    theatre.model.failure = None
+    theatre.model.pieces, theatre.model.failure = ["Hello", " there"], None
     await theatre.say("after")
     assert turns(theatre.model.asked[-1]) == ["question", "Hello there", "after"]
 
@@ -366,7 +367,18 @@ async def test_stopping_the_program_lets_replies_finish(theatre: Theatre) -> Non
     assert (await only(theatre)).status == "complete"
 
 
-async def test_stopping_the_program_marks_what_does_not_finish(theatre: Theatre) -> None:
+async def test_a_reply_that_breaks_off_stays_with_a_mark(theatre: Theatre) -> None:
+    theatre.model.failure = Unavailable("the connection broke", vendor="scripted")
+    seen = Seen()
+    spoken = await theatre.say("hello", seen=seen)
+    assert (spoken.status, spoken.text, spoken.error) == ("complete", "Hello there", "the connection broke")
+    assert seen.end == End(
+        spoken.exchange_id, "Hello there", note="the connection to my model broke off here"
+    )
+    assert len(theatre.model.asked) == 1  # what somebody read stands: nobody asks again
+
+
+async def test_stopping_the_program_leaves_what_does_not_finish_to_the_next_one(theatre: Theatre) -> None:
     theatre.model.gate = asyncio.Event()  # never set
     speaking = asyncio.create_task(theatre.say("hello"))
     await theatre.model.begun.wait()
@@ -374,6 +386,21 @@ async def test_stopping_the_program_marks_what_does_not_finish(theatre: Theatre)
     with pytest.raises(asyncio.CancelledError):
         await speaking
     stored = await only(theatre)
+    assert (stored.status, stored.holder) == ("pending", theatre.recovery.holder.id)
+    assert theatre.model.speaking == 0
+
+
+async def test_stopping_the_program_marks_what_nobody_waits_for_any_more(theatre: Theatre) -> None:
+    theatre.model.gate = asyncio.Event()  # never set
+    terminal = theatre.app.terminal_place()
+    speaking = asyncio.create_task(theatre.say("hello", place=terminal, key="m1"))
+    await theatre.model.begun.wait()
+    await theatre.services.conversations.drain(0)
+    with pytest.raises(asyncio.CancelledError):
+        await speaking
+    workspace = (await theatre.database.read(workspaces.listed))[-1]
+    stored = await theatre.database.read(lambda tx: exchanges.by_message(tx, workspace.id, "m1"))
+    assert stored is not None
     assert (stored.status, stored.error) == ("interrupted", "interrupted: Understudy was stopped")
     assert theatre.model.speaking == 0
 

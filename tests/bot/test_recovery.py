@@ -69,10 +69,10 @@ def elsewhere() -> Holder:
 
 
 async def test_what_a_dead_process_left_is_closed_with_a_reason(database: Database) -> None:
-    stage = await set_stage(database)
+    stage = await set_stage(database, platform="terminal")
     dead = await announce(database, dead_here())
-    left = [await left_by(stage, dead.id), await left_by(stage, "never announced"), await left_by(stage, "")]
-    assert await Recovery(database).begin() == 3
+    left = [await left_by(stage, dead.id), await left_by(stage, "never announced")]
+    assert await Recovery(database).begin() == 2
     for each in left:
         closed = await get(database, each)
         assert (closed.status, closed.error, closed.completed_at) == ("interrupted", REASON, NOW)
@@ -80,7 +80,7 @@ async def test_what_a_dead_process_left_is_closed_with_a_reason(database: Databa
 
 
 async def test_what_a_living_process_is_answering_is_left(database: Database) -> None:
-    stage = await set_stage(database)
+    stage = await set_stage(database, platform="terminal")
     beside = await announce(database, holders.this_process())  # two applications in one process
     far = await announce(database, elsewhere())
     left = [await left_by(stage, beside.id), await left_by(stage, far.id)]
@@ -92,7 +92,7 @@ async def test_what_a_living_process_is_answering_is_left(database: Database) ->
 
 
 async def test_a_process_elsewhere_is_believed_for_as_long_as_it_said(database: Database) -> None:
-    stage = await set_stage(database)
+    stage = await set_stage(database, platform="terminal")
     far = await announce(database, elsewhere())
     left = await left_by(stage, far.id)
     recovery = Recovery(database)
@@ -116,7 +116,7 @@ async def test_the_gone_are_forgotten_and_a_process_that_ends_says_goodbye(datab
 
 
 async def test_two_that_start_at_once_close_it_once(database: Database) -> None:
-    stage = await set_stage(database)
+    stage = await set_stage(database, platform="terminal")
     await announce(database, dead_here())
     await left_by(stage, "gone")
     closed = await asyncio.gather(*(Recovery(database).begin() for _ in range(4)))
@@ -127,7 +127,8 @@ async def test_what_was_closed_is_neither_history_nor_answered_again(
     database: Database, tmp_path: Path
 ) -> None:
     theatre = play(database, tmp_path)
-    first = await theatre.say("hello", key="m1")
+    here = theatre.app.terminal_place()
+    first = await theatre.say("hello", key="m1", place=here)
     stored = await get(database, first.exchange_id)
     pending = Pending(
         new_id(),
@@ -143,6 +144,6 @@ async def test_what_was_closed_is_neither_history_nor_answered_again(
     )
     assert await database.write(lambda tx: exchanges.begin(tx, pending))
     assert await theatre.recovery.begin() == 1
-    assert (await theatre.say("lost", key="m2")).status == "repeated"
-    await theatre.say("again", key="m3")
+    assert (await theatre.say("lost", key="m2", place=here)).status == "repeated"
+    await theatre.say("again", key="m3", place=here)
     assert [turn.text for turn in theatre.model.asked[-1].turns] == ["hello", "Hello there", "again"]

@@ -6,24 +6,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 from adapters.platforms.base import Access, Answer, Call, End, Message, Place, Spoken, Who
-from adapters.vendors.base import ChatRequest, Delta, Event, Finished, ModelInfo, Usage
+from adapters.vendors.base import ChatModel, ChatRequest, Delta, Event, Finished, ModelInfo, Usage
 from adapters.vendors.embedded import chat_model
-from bot import feedback
-from bot.app import Application
+from bot import attachments, feedback
+from bot.app import FACES, Application
+from bot.asking import Asking, Patience
 from bot.context import Rules
-from bot.conversation import Conversations, Manner
+from bot.conversation import Conversations
 from bot.feedback import Feedback
+from bot.listening import Listening
 from bot.models import Models
+from bot.notices import Notices
 from bot.recovery import Recovery
 from bot.scenes import Scenes
 from bot.services import Services
 from bot.settings import Configuration, ModelSettings, Secrets, Settings
+from bot.turn import Manner
 from storage import clock
 from storage.database import Database
 
@@ -38,6 +42,8 @@ MANNER = Manner(
     waiting_messages=2,
     reply_seconds=30,
 )
+# One attempt, so that what a model fails with is what is seen.
+PATIENCE = Patience(attempts=1, retry_seconds=0, rest_after=1000)
 FINISHED = Finished(Usage(11, 7, 0.25))
 
 
@@ -206,8 +212,10 @@ def play(
     rules: Rules = RULES,
     policy: str = "opt-in",
     default: str = "scripted:one",
+    patience: Patience = PATIENCE,
+    others: Mapping[str, ChatModel] | None = None,
 ) -> Theatre:
-    """The application on this database, with the scripted model and the embedded one."""
+    """The application on this database, with the scripted model, the embedded one and ``others`` by their vendor's name."""
     model = model or Scripted()
     configuration = Configuration(
         settings=Settings(models=ModelSettings(default=default)),
@@ -217,10 +225,25 @@ def play(
     )
     recovery = Recovery(database)
     scenes = Scenes(database, policy)
-    models = Models({"scripted": lambda: model, "embedded": lambda: chat_model(folder / "models")})
+    vendors: dict[str, Callable[[], ChatModel]] = {
+        "scripted": lambda: model,
+        "embedded": lambda: chat_model(folder / "models"),
+    }
+    models = Models(vendors | {name: lambda made=made: made for name, made in (others or {}).items()})
     manner = replace(manner, default_model=default)
-    conversations = Conversations(database, scenes, models, rules, manner, recovery.holder.id)
+    notices = Notices(database)
+    asking = Asking(models, patience)
+    conversations = Conversations(database, scenes, asking, notices, rules, manner, recovery.holder.id)
     services = Services(
-        configuration, database, scenes, models, conversations, Feedback(database, feedback.Rules())
+        configuration,
+        database,
+        scenes,
+        models,
+        conversations,
+        Feedback(database, feedback.Rules()),
+        Listening(database),
+        notices,
+        attachments.Rules(),
+        FACES,
     )
     return Theatre(Application(services, recovery), services, recovery, model)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from storage import exchanges
+from storage import exchanges, owed
 from storage.conversations import Conversation
 from storage.database import Database
 from storage.errors import Missing
@@ -89,7 +89,7 @@ async def test_it_is_completed_once_with_its_provenance(database: Database) -> N
     await database.write(lambda tx: exchanges.begin(tx, pending))
     done = answered(pending.id)
     assert await database.write(lambda tx: exchanges.complete(tx, done))
-    late = answered(pending.id, reply_text="Too late", reply_key="r9")
+    late = answered(pending.id, reply_text="Too late")
     assert not await database.write(lambda tx: exchanges.complete(tx, late))
     assert not await database.write(lambda tx: exchanges.interrupt(tx, pending.id, "no", 1))
     found = await database.read(lambda tx: exchanges.get(tx, pending.id))
@@ -104,13 +104,19 @@ async def test_the_reply_is_found_by_its_key(database: Database) -> None:
     for key in ("m1", "m2"):
         pending = asked(stage, talk, ann, key)
         await database.write(lambda tx, pending=pending: exchanges.begin(tx, pending))
-    await database.write(lambda tx: exchanges.complete(tx, answered("id of m1", reply_key="r1")))
-    await database.write(lambda tx: exchanges.complete(tx, answered("id of m2")))
-    await database.write(lambda tx: exchanges.set_reply_key(tx, "id of m2", "r2"))
-    for key in ("1", "2"):
-        found = await database.read(lambda tx, key=key: exchanges.by_reply(tx, stage.workspace.id, f"r{key}"))
+    workspace = stage.workspace.id
+    for number in (1, 2):
+        done = answered(f"id of m{number}", holder="this process")
+        await database.write(lambda tx, done=done: exchanges.complete(tx, done))
+    assert len(await database.read(owed.listed)) == 2
+    await database.write(lambda tx: owed.shown(tx, workspace, "id of m1", ["r1"]))
+    await database.write(lambda tx: owed.shown(tx, workspace, "id of m2", ["r2", "r2b", "r2c"]))
+    await database.write(lambda tx: owed.shown(tx, workspace, "id of m2", ["r2", "r2b"]))  # told once more
+    assert await database.read(owed.listed) == []
+    for key, owner in (("r1", "1"), ("r2", "2"), ("r2b", "2"), ("r2c", "2")):
+        found = await database.read(lambda tx, key=key: exchanges.by_reply(tx, workspace, key))
         assert found is not None
-        assert found.id == f"id of m{key}"
+        assert found.id == f"id of m{owner}"
     assert await database.read(lambda tx: exchanges.by_reply(tx, stage.workspace.id, "r3")) is None
     assert await database.read(lambda tx: exchanges.by_reply(tx, "elsewhere", "r1")) is None
 
@@ -122,12 +128,12 @@ async def test_what_is_pending_can_be_interrupted(database: Database) -> None:
         pending = asked(stage, talk, ann, f"m{number}", created_at=number)
         await database.write(lambda tx, pending=pending: exchanges.begin(tx, pending))
     await database.write(lambda tx: exchanges.complete(tx, answered("id of m1")))
-    assert [each.message_key for each in await database.read(exchanges.pending)] == ["m0", "m2"]
+    assert [each.message_key for each in await database.read(owed.pending)] == ["m0", "m2"]
     assert await database.write(lambda tx: exchanges.interrupt(tx, "id of m0", "it stopped", 99))
     assert not await database.write(lambda tx: exchanges.complete(tx, answered("id of m0")))
     found = await database.read(lambda tx: exchanges.get(tx, "id of m0"))
     assert (found.status, found.error, found.completed_at) == ("interrupted", "it stopped", 99)
-    assert [each.message_key for each in await database.read(exchanges.pending)] == ["m2"]
+    assert [each.message_key for each in await database.read(owed.pending)] == ["m2"]
 
 
 async def test_any_text_stays_as_it_is(database: Database) -> None:

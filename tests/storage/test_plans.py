@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import conversations, examples, exchanges
+from storage import conversations, examples, exchanges, owed
 from storage.database import Statement
 
 
@@ -20,7 +20,7 @@ from storage.database import Statement
     ("statement", "index"),
     [
         (examples._PINNED, "ix_example_pinned"),
-        (exchanges._PENDING, "ix_exchange_pending"),
+        (owed._LISTED, "ix_exchange_held"),
         (exchanges._BY_REPLY, "ix_exchange_reply"),
         (exchanges._LATEST, "ix_exchange_conversation"),
         (exchanges._HISTORY, "ix_exchange_conversation"),

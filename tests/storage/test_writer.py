@@ -22,7 +22,7 @@ def add(key: str, at: int = 0) -> Callable[[Tx], str]:
 
     def job(tx: Tx) -> str:
         values = {"id": key, "platform": "p", "key": key, "name": key, "consent": "opt-in"}
-        tx.run(_INSERT, {**values, "default_avatar_id": None, "created_at": at})
+        tx.run(_INSERT, {**values, "default_avatar_id": None, "notices": "", "created_at": at})
         return key
 
     return job
@@ -196,7 +196,7 @@ async def test_many_statements_and_lists(database: Database) -> None:
     def job(tx: Tx) -> int:
         rows = [
             {"id": f"{n}", "platform": "p", "key": f"{n}", "name": "", "consent": "opt-in"}
-            | {"default_avatar_id": None, "created_at": n}
+            | {"default_avatar_id": None, "notices": "", "created_at": n}
             for n in range(3)
         ]
         tx.run_many(_INSERT, rows)

@@ -1,0 +1,114 @@
+"""The jobs that run by the clock, on APScheduler: today the warnings that a model will be shut down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from adapters.vendors.base import VendorError
+from bot.services import Services
+from storage import avatars, clock, releases, workspaces
+from storage.database import Tx
+from storage.workspaces import Workspace
+
+log = structlog.get_logger()
+
+# Days before the end at which admins are warned.
+WARNINGS = (60, 30, 7, 1)
+# Not at once: the platforms connect first, so that a warning that is due finds its channel.
+FIRST_SECONDS = 60
+
+
+class Schedule:
+    """Starts the jobs and stops them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+
+    def start(self) -> None:
+        """From now on, on the running event loop."""
+        soon = datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS)
+        # Said once for each threshold whoever says it: replicas and restarts may all run the job.
+        self._scheduler.add_job(
+            warn_of_shutdowns,
+            "interval",
+            args=[self._services],
+            days=1,
+            next_run_time=soon,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Leave the jobs that run now alone; start no others."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+
+async def warn_of_shutdowns(services: Services) -> int:
+    """Tell the admins of each workspace which of its models will be shut down soon; how many warnings were due."""
+    dates = await shutdown_dates(services)
+    today = datetime.fromtimestamp(clock.now() / 1000, UTC).date()
+    used = await services.database.read(lambda tx: _used(tx, services))
+    due = 0
+    for workspace, models in used:
+        for model in models:
+            ends = dates.get(model)
+            threshold = _threshold(ends, today) if ends else None
+            if ends is None or threshold is None:
+                continue
+            due += 1
+            await services.notices.warn(
+                workspace, f"shutdown:{model}:{ends}:{threshold}", _sentence(model, ends, today)
+            )
+    return due
+
+
+async def shutdown_dates(services: Services) -> Mapping[str, date]:
+    """The models, as ``vendor:name``, whose vendors have announced their end."""
+    found: dict[str, date] = {}
+    for vendor in services.models.vendors:
+        try:
+            chat, _ = services.models.find(f"{vendor}:any")
+            for each in await chat.models():
+                if each.shutdown_date:
+                    found[f"{vendor}:{each.name}"] = date.fromisoformat(each.shutdown_date)
+        except (VendorError, ValueError) as error:
+            log.warning("shutdown dates not known", vendor=vendor, error=str(error))
+    return found
+
+
+def _used(tx: Tx, services: Services) -> list[tuple[Workspace, list[str]]]:
+    """The models that each workspace answers with, and the fallbacks, which are everybody's."""
+    chosen = services.configuration.settings.models
+    found: list[tuple[Workspace, list[str]]] = []
+    for workspace in workspaces.listed(tx):
+        models = [
+            releases.current(tx, avatar.id).model or avatar.base_model or chosen.default
+            for avatar in avatars.listed(tx, workspace.id)
+        ]
+        if models:
+            found.append((workspace, list(dict.fromkeys((*models, *chosen.fallback)))))
+    return found
+
+
+def _threshold(ends: date, today: date) -> int | None:
+    """The smallest of ``WARNINGS`` that is not past; ``None`` while the end is far."""
+    left = (ends - today).days
+    return next((days for days in sorted(WARNINGS) if left <= days), None)
+
+
+def _sentence(model: str, ends: date, today: date) -> str:
+    left = (ends - today).days
+    todo = "Choose another with `/model`; `/models` lists those there are."
+    if left < 0:
+        return f"{model} was shut down by its vendor on {ends}. {todo}"
+    if left == 0:
+        return f"{model} is shut down by its vendor today. {todo}"
+    return f"{model} will be shut down by its vendor on {ends}, in {left} {'day' if left == 1 else 'days'}. {todo}"
