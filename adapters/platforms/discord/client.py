@@ -1,0 +1,107 @@
+"""The client of discord.py as we want it: few intents, small caches, and no event that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+import discord
+import structlog
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from adapters.platforms.discord.options import Options
+
+log = structlog.get_logger()
+
+_API = "/api/v10"
+# Without these there is no session; that they cannot be read has to end the client.
+_NEEDED = frozenset({"READY", "RESUMED"})
+
+
+def wanted_intents() -> discord.Intents:
+    """What we hear of: messages and reactions, in servers and in direct messages."""
+    intents = discord.Intents.none()
+    intents.guilds = True
+    intents.guild_messages = True
+    intents.dm_messages = True
+    intents.message_content = True
+    intents.guild_reactions = True
+    intents.dm_reactions = True
+    return intents
+
+
+def make_client(options: Options, intents: discord.Intents) -> discord.Client:
+    """A client that is not connected yet."""
+    point_at(options.api_url)
+    common: dict[str, Any] = {
+        "intents": intents,
+        "allowed_mentions": discord.AllowedMentions.none(),
+        "chunk_guilds_at_startup": False,
+        "member_cache_flags": discord.MemberCacheFlags.none(),
+        # We look messages up in our own log; theirs would be searched from one end on every edit.
+        "max_messages": None,
+    }
+    if options.presence:
+        common["activity"] = discord.CustomActivity(options.presence)
+    if options.shard_count == 1 and not options.shard_ids:
+        return _Single(**common)
+    if options.shard_count:
+        common["shard_count"] = options.shard_count
+    if options.shard_ids:
+        common["shard_ids"] = list(options.shard_ids)
+    return _Sharded(**common)
+
+
+def point_at(api_url: str) -> None:
+    """Let discord.py talk to another address, which is a matter of the whole process; nothing happens for an empty one."""
+    if not api_url:
+        return
+    url = yarl.URL(api_url.rstrip("/"))
+    Route.BASE = str(url) if "/api" in url.path else f"{url}{_API}"
+    DiscordWebSocket.DEFAULT_GATEWAY = url.with_scheme("wss" if url.scheme == "https" else "ws").with_path(
+        "/"
+    )
+
+
+class _Single(discord.Client):
+    def _get_state(self, **options: Any) -> Any:
+        return _guard(super()._get_state(**options))
+
+
+class _Sharded(discord.AutoShardedClient):
+    def _get_state(self, **options: Any) -> Any:
+        return _guard(super()._get_state(**options))
+
+
+def _guard(state: Any) -> Any:
+    """Let no event end the client, and read those of other bots, our own messages among them, no further."""
+    parsers: MutableMapping[str, Callable[[Any], None]] = state.parsers
+    for name, parse in list(parsers.items()):
+        if name in ("MESSAGE_CREATE", "MESSAGE_UPDATE"):
+            parse = _of_people(parse)
+        if name not in _NEEDED:
+            parsers[name] = _guarded(name, parse)
+    return state
+
+
+def _guarded(name: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    def read(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception as error:
+            # Discord adds to its events; one that cannot be read is no reason to stop listening to all others.
+            log.exception("event not understood", event_name=name, error=type(error).__name__)
+
+    return read
+
+
+def _of_people(parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    def read(data: Mapping[str, Any]) -> None:
+        author = data.get("author")
+        if author and (author.get("bot") or data.get("webhook_id")):
+            return
+        parse(data)
+
+    return read
