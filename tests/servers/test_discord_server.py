@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import aiohttp
 import discord
 import pytest
 from discord import app_commands
 
+from tests.conftest import ROOT
 from tests.servers.discord import Channel, DiscordServer, Guild, Message, NotPossible, Permission, Person
 from tests.servers.discord.pointing import point_discord_at
 
@@ -105,6 +108,15 @@ async def start(birds: Birds) -> AsyncIterator[Start]:
     for bot, task in running:
         await bot.close()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def start_process() -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.servers.discord", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
 
 
 async def test_says_and_is_answered(birds: Birds, start: Start) -> None:
@@ -429,6 +441,200 @@ async def test_shards_hear_of_their_own_guilds(birds: Birds) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+# -- interactions
+
+
+class Opinion(discord.ui.Modal, title="What was wrong?"):
+    comment = discord.ui.TextInput[discord.ui.Modal](label="Comment", required=False, max_length=50)
+    reason = discord.ui.Label[discord.ui.Modal](
+        text="Reason",
+        component=discord.ui.Select[discord.ui.Modal](
+            options=[
+                discord.SelectOption(label="Too long", value="long"),
+                discord.SelectOption(label="Wrong"),
+            ]
+        ),
+    )
+
+    async def on_submit(self, interaction: discord.Interaction) -> None:
+        assert isinstance(self.reason.component, discord.ui.Select)
+        text = f"{self.comment.value} / {', '.join(self.reason.component.values)}"
+        await interaction.response.send_message(text, ephemeral=True)
+
+
+class Votes(discord.ui.View):
+    def __init__(self) -> None:
+        super().__init__(timeout=None)
+
+    @discord.ui.button(label="More", custom_id="more")
+    async def more(self, interaction: discord.Interaction, _: discord.ui.Button[Votes]) -> None:
+        await interaction.response.edit_message(content="there is no more", view=None)
+
+    @discord.ui.button(emoji="👎", custom_id="down")
+    async def down(self, interaction: discord.Interaction, _: discord.ui.Button[Votes]) -> None:
+        await interaction.response.send_modal(Opinion())
+
+    @discord.ui.select(placeholder="who", custom_id="who", cls=discord.ui.UserSelect[discord.ui.View])
+    async def who(
+        self, interaction: discord.Interaction, chosen: discord.ui.UserSelect[discord.ui.View]
+    ) -> None:
+        await interaction.response.send_message(f"{chosen.values[0].display_name} it is", ephemeral=True)
+
+
+class Seer(Bot):
+    """A bot with commands."""
+
+    async def setup_hook(self) -> None:
+        tree = self.tree
+        self.add_view(Votes())
+        avatar = app_commands.Group(name="avatar", description="avatars")
+
+        @avatar.command(description="lists them")
+        async def list(  # pyright: ignore[reportUnusedFunction]
+            interaction: discord.Interaction,
+            who: discord.User,
+            level: app_commands.Range[int, 1, 5] = 3,
+            paper: discord.Attachment | None = None,
+        ) -> None:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            read = b"" if paper is None else await paper.read()
+            await interaction.edit_original_response(content=f"{who.display_name} {level} {read.decode()}")
+            await interaction.followup.send(
+                "and more", ephemeral=True, file=discord.File(io.BytesIO(b"x"), "x.txt")
+            )
+
+        @tree.command(description="for those who manage")
+        @app_commands.default_permissions(manage_guild=True)
+        async def secret(interaction: discord.Interaction, word: str) -> None:
+            await interaction.response.send_message(
+                f"{word} {interaction.permissions.manage_guild}", view=Votes()
+            )
+
+        @secret.autocomplete("word")
+        async def words(  # pyright: ignore[reportUnusedFunction]
+            _: discord.Interaction, current: str
+        ) -> list[app_commands.Choice[str]]:
+            return [
+                app_commands.Choice(name=w, value=w)
+                for w in ("swan", "swift", "owl")
+                if w.startswith(current)
+            ]
+
+        @tree.context_menu(name="Rate this reply")
+        async def rate(  # pyright: ignore[reportUnusedFunction]
+            interaction: discord.Interaction, message: discord.Message
+        ) -> None:
+            await interaction.response.send_modal(Opinion(title=message.content[:45]))
+
+        tree.add_command(avatar)
+        await tree.sync()
+
+
+async def test_commands_are_registered_once(birds: Birds, start: Start) -> None:
+    bot = Seer()
+    await start(bot)
+    commands = birds.world.commands
+    assert [(guild, sorted(names)) for guild, names in commands.overwrites] == [
+        (None, ["Rate this reply", "avatar", "secret"])
+    ]
+    before = dict(commands.of())
+    assert {command.id for command in await bot.tree.fetch_commands()} == set(before)
+    bot.tree.remove_command("avatar")
+    await bot.tree.sync()
+    assert set(commands.of()) < set(before)
+    assert all(before[key]["version"] == command["version"] for key, command in commands.of().items())
+    assert commands.offered(birds.ada, birds.general) == []
+    assert commands.offered(birds.guild.owner, birds.general) == ["secret"]
+
+
+async def test_a_command_that_takes_its_time(birds: Birds, start: Start) -> None:
+    await start(Seer())
+    paper = ("p.txt", "text/plain", b"read")
+    typed = await birds.ada.types_command("avatar list", {"who": birds.bob, "level": 5, "paper": paper})
+    assert typed.deferred
+    await birds.world.until(lambda: len(typed.messages) == 2)
+    assert typed.ephemeral
+    assert typed.content == "Bob 5 read\nand more"
+    assert [file.data for file in typed.files] == [b"x"]
+    assert birds.general.transcript() == ""
+    assert birds.general.transcript(birds.ada).splitlines()[0] == (
+        "Understudy (only Ada sees this) (/avatar list by Ada): Bob 5 read"
+    )
+    for wrong in ({}, {"who": birds.bob, "level": 9}, {"who": birds.bob, "else": 1}):
+        with pytest.raises(NotPossible):
+            await birds.ada.types_command("avatar list", wrong)
+
+
+async def test_only_the_offered_can_be_typed(birds: Birds, start: Start) -> None:
+    await start(Seer())
+    boss = birds.guild.member("Boss", permissions=Permission.MANAGE_GUILD)
+    with pytest.raises(NotPossible):
+        await birds.ada.types_command("secret", {"word": "owl"})
+    forged = await birds.ada.types_command("secret", {"word": "owl"}, forged=True)
+    assert (await forged.reply()).content == "owl False"
+    assert (await (await boss.types_command("secret", {"word": "swan"})).reply()).content == "swan True"
+    choices = await boss.completes("secret", "word", "sw")
+    assert [choice["value"] for choice in choices] == ["swan", "swift"]
+
+
+async def test_buttons_menus_and_forms(birds: Birds, start: Start) -> None:
+    bot = await start(Seer())
+    sent = await bot.get_partial_messageable(birds.general.id).send("rate me", view=Votes())
+    message = birds.general.messages[sent.id]
+    assert message.labels == ["More", "👎"]
+    form = await birds.ada.clicks(message, "👎")
+    assert form.modal is not None
+    with pytest.raises(NotPossible):
+        await birds.ada.submits(form, {"Comment": "x" * 51, "Reason": "Wrong"})
+    with pytest.raises(NotPossible):
+        await birds.ada.submits(form, {"Comment": "fine"})
+    done = await birds.ada.submits(form, {"Comment": "no", "Reason": "Too long"})
+    answer = await done.reply()
+    assert (answer.content, answer.ephemeral_for) == ("no / long", birds.ada)
+    picked = await birds.ada.chooses(message, [birds.bob])
+    assert picked.content == "Bob it is"
+    await birds.ada.clicks(message, "more")
+    assert birds.general.transcript() == "Understudy: there is no more (edited)"
+    with pytest.raises(NotPossible):
+        await birds.ada.clicks(message, "More")
+    stale = await birds.ada.presses_stale(message, "more")
+    assert stale.acknowledged
+
+
+async def test_context_menu(birds: Birds, start: Start) -> None:
+    await start(Seer())
+    said = await birds.ada.says(birds.general, "a fine day")
+    form = await birds.bob.context_menu("Rate this reply", said)
+    assert form.modal is not None
+    assert form.modal["title"] == "a fine day"
+    await birds.bob.submits(form, {"Reason": ["Wrong"]})
+
+
+async def test_interactions_end(birds: Birds, start: Start) -> None:
+    held: list[discord.Interaction] = []
+
+    class Slow(Bot):
+        async def on_interaction(self, interaction: discord.Interaction) -> None:
+            held.append(interaction)
+
+    birds.world.commands.put(None, {"name": "wait", "description": "waits"})
+    await start(Slow())
+    birds.world.interaction_deadline_s = 0.05
+    late = await birds.ada.types_command("wait")
+    assert late.failed
+    with pytest.raises(discord.NotFound) as unknown:
+        await held[0].response.send_message("too late")
+    assert unknown.value.code == 10062
+    birds.world.interaction_deadline_s = 3
+    typed = await birds.ada.types_command("wait", wait=False)
+    await birds.world.until(lambda: len(held) == 2)
+    await held[1].response.defer()
+    typed.expire()
+    with pytest.raises(discord.HTTPException) as over:
+        await held[1].followup.send("much too late")
+    assert over.value.code == 50027
+
+
 # -- trouble
 
 
@@ -487,3 +693,37 @@ async def test_unknown_routes_are_told() -> None:
         answer = await session.get(f"{world.url}/api/v10/stickers/7")
         assert (answer.status, await answer.json()) == (404, {"message": "404: Not Found", "code": 0})
         assert world.unknown_routes == ["GET /api/v10/stickers/7"]
+
+
+# -- a process of its own
+
+
+async def test_a_server_in_its_own_process_measures_a_load(start_process: str) -> None:
+    async def reply(_: Bot, message: discord.Message) -> None:
+        sent = await message.reply("thinking")
+        await sent.edit(content="an answer [end]")
+
+    point_discord_at(start_process)
+    bot = Bot(on=reply)
+    task = asyncio.create_task(bot.start("bot-token"))
+    async with aiohttp.ClientSession(start_process) as session:
+        ready = await session.get("/_control/ready")
+        assert (await ready.json())["connected"]
+        load = {"users": 3, "exchanges": 2, "text": "hello"}
+        measured = await (await session.post("/_control/load", json=load)).json()
+        said = {"author": "Ada", "text": "hello there", "channel": "general"}
+        asked = await (await session.post("/_control/messages", json=said)).json()
+        finals: list[dict[str, object]] = []
+        while not finals or finals[0]["edits"] == 0:
+            finals = await (await session.get("/_control/finals")).json()
+        stats = await (await session.get("/_control/stats")).json()
+    await bot.close()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (measured["answered"], measured["unanswered"]) == (6, 0)
+    assert len(measured["times_ms"]) == 6
+    assert measured["calls"] == {
+        "POST /channels/{channel_id}/messages": 6,
+        "PATCH /channels/{channel_id}/messages/{message_id}": 6,
+    }
+    assert [(final["reply_to"], final["content"]) for final in finals] == [(asked["id"], "an answer [end]")]
+    assert stats["unknown_routes"] == []

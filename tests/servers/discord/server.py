@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+from aiohttp import web
+
 from tests.servers.discord.broadcast import INTENTS, PRIVILEGED
 from tests.servers.discord.faults import Faults
 from tests.servers.discord.gateway import INVALID, RECONNECT, Gateway
@@ -35,10 +37,12 @@ class DiscordServer(World, Loopback):
         bot_name: str = "Understudy",
         recording: bool = True,
         shards: int = 1,
+        port: int = 0,
     ) -> None:
         Loopback.__init__(self, service="discord", recording=recording)
         World.__init__(self, bot_name=bot_name, intents=intents)
         self.token = token
+        self._wanted_port = port
         self.shards = shards
         self.faults = Faults()
         self.limits = RateLimits()
@@ -47,7 +51,13 @@ class DiscordServer(World, Loopback):
         self.application.on_shutdown.append(self._close)
 
     async def __aenter__(self) -> Self:
-        await super().__aenter__()
+        if not self._wanted_port:
+            await super().__aenter__()
+        else:
+            self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=0.1)
+            await self._runner.setup()
+            await web.TCPSite(self._runner, "127.0.0.1", self._wanted_port).start()
+            self._port = self._wanted_port
         self.base = self.url
         return self
 
