@@ -1,0 +1,21 @@
+"""OpenAI, and every server that speaks its chat completions: Azure, Ollama, vLLM, llama.cpp, OpenRouter and others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters.vendors.openai.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from adapters.vendors.openai.model import OpenAIChat
+
+__all__ = ["Endpoint", "chat_model"]
+
+
+def chat_model(endpoint: Endpoint) -> OpenAIChat:
+    """The chat models behind ``endpoint``. Raises ``NotConfigured`` when its key or its address cannot be used."""
+    endpoint.check()
+    # The client takes a second to import, which nobody pays who does not use this vendor.
+    from adapters.vendors.openai.model import OpenAIChat
+
+    return OpenAIChat(endpoint)
