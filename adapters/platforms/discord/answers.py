@@ -26,6 +26,9 @@ FILES: Final = 10
 UPLOAD: Final = 10 * 1024 * 1024
 """Bytes of a file that any server takes."""
 
+NOBODY: Final = discord.AllowedMentions.none()
+"""Nothing that is said here pings anybody."""
+
 _TABLE = 1_700
 _BEGINNING = 1_200
 _STYLES = {"plain": controls.PLAIN, "good": controls.GOOD, "danger": controls.DANGER}
@@ -95,6 +98,18 @@ class Part:
     def body(self) -> dict[str, Any]:
         """The message without its files, as Discord takes it; it pings nobody."""
         return {"content": self.content, "components": self.components, "allowed_mentions": dict(_QUIET)}
+
+    def arguments(self) -> dict[str, Any]:
+        """The message as discord.py's senders take it, to be sent once."""
+        found: dict[str, Any] = {"allowed_mentions": NOBODY}
+        if self.content:
+            found["content"] = self.content
+        if self.files:
+            found["files"] = self.uploads()
+        view = self.view()
+        if view is not None:
+            found["view"] = view
+        return found
 
     def uploads(self) -> list[discord.File]:
         """The files, to be sent once."""

@@ -176,7 +176,7 @@ def _param(param: Param) -> dict[str, Any]:
     }
     if param.kind == "choice":
         declared["choices"] = [{"name": each, "value": each} for each in param.choices[:CHOICES]]
-    elif param.complete is not None and param.kind != "flag":
+    elif param.complete is not None and param.kind == "text":
         declared["autocomplete"] = True
     if param.kind in ("integer", "number"):
         whole = param.kind == "integer"

@@ -6,7 +6,8 @@ pressed. Ours read ``us1.<kind>.<part>[.<part>…]``; the prefix carries the ver
     us1.up.<exchange>                             thumb up
     us1.down.<exchange>                           thumb down; opens the form
     us1.again.<exchange>                          regenerate
-    us1.stop.<exchange>[.<asker>[.<conversation>]]  stop the reply that is being given
+    us1.stop.<exchange>[.<asker>[.<conversation>]]  stop the reply that is being given; a conversation that ends in / is
+                                                  the asker's own
     us1.form.<person>.<exchange>                  the form, offered after a bare reaction to this person alone
     us1.run.<person>.<command>?<values>           a button of an answer; ``0`` is anybody
     us1.sure.<person>.<command>?<values>          the same command, confirmed
@@ -114,6 +115,8 @@ def stop_components(exchange_id: str, asker: str = "", conversation: str = "") -
     ``asker`` is who may stop it beside reviewers, by Discord's id; without, the author of the message replied to.
     ``conversation`` is that of its place; without, it is taken from the channel that the button is in.
     """
+    if asker and conversation.endswith(f"/{asker}"):
+        conversation = conversation.removesuffix(asker)
     made = f"{PREFIX}.stop.{exchange_id}.{asker}.{conversation}".rstrip(".")
     if len(made) > LONGEST:
         made = f"{PREFIX}.stop.{exchange_id}.{asker}".rstrip(".")

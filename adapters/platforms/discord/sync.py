@@ -39,6 +39,8 @@ _KNOWN = frozenset(
     }
 )
 _NESTED = ("options", "choices")
+# Where a command can be used is said of global ones only; those of a server belong to it.
+_GLOBAL = ("contexts", "integration_types")
 
 
 def same(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> bool:
@@ -59,7 +61,7 @@ def normal(declared: Mapping[str, Any]) -> dict[str, Any]:
         if name in _NESTED:
             if value:
                 found[name] = [normal(each) for each in value]
-        elif name in ("contexts", "integration_types"):
+        elif name in _GLOBAL:
             found[name] = sorted(value)
         elif name in ("min_value", "max_value"):
             found[name] = float(value)
@@ -100,11 +102,18 @@ async def _sync_one(
         known = await http.get_global_commands(application)
     else:
         known = await http.get_guild_commands(application, guild)
-    if same(declared, known):
+    wanted = [
+        {name: value for name, value in each.items() if guild is None or name not in _GLOBAL}
+        for each in declared
+    ]
+    if same(wanted, known if guild is None else [_of_guild(each) for each in known]):
         return False
-    wanted = [dict(each) for each in declared]
     if guild is None:
         await http.bulk_upsert_global_commands(application, payload=wanted)
     else:
         await http.bulk_upsert_guild_commands(application, guild, payload=wanted)
     return True
+
+
+def _of_guild(known: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in known.items() if name not in _GLOBAL}

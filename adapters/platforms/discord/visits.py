@@ -16,7 +16,7 @@ import discord
 import structlog
 
 from adapters.platforms.base import Answer, Call, Host, Place, Progress, Who
-from adapters.platforms.discord.answers import Part, Payload, payload
+from adapters.platforms.discord.answers import NOBODY, Part, Payload, payload
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import Room, place_of, who_of
 from adapters.platforms.usage import Value
@@ -31,7 +31,6 @@ EXPIRED: Final = frozenset({UNKNOWN_INTERACTION, 10015, 50027})
 ACKNOWLEDGED: Final = 40060
 """Somebody answered this interaction already, such as another process."""
 
-_NOBODY = discord.AllowedMentions.none()
 _STEPS = 12
 
 
@@ -148,11 +147,11 @@ class Visit:
 
     async def put(self, part: Part) -> None:
         """Say one message, as the first thing, to this person alone."""
-        await self.interaction.response.send_message(**_arguments(part), ephemeral=True)
+        await self.interaction.response.send_message(**part.arguments(), ephemeral=True)
 
     async def redraw(self, content: str) -> None:
         """Change what stands there until the answer comes."""
-        await self.interaction.edit_original_response(content=content, allowed_mentions=_NOBODY)
+        await self.interaction.edit_original_response(content=content, allowed_mentions=NOBODY)
 
     async def unbutton(self) -> None:
         """Take the buttons off the message whose button was pressed."""
@@ -165,7 +164,7 @@ class Visit:
                 await self.interaction.delete_original_response()
             return None
         if not self.interaction.response.is_done():
-            await self.interaction.response.send_message(**_arguments(parts.pop(0)), ephemeral=shown.private)
+            await self.interaction.response.send_message(**parts.pop(0).arguments(), ephemeral=shown.private)
         elif self._deferred == "thinking" and shown.private == self._private:
             await self._write_over(parts.pop(0))
         elif self._deferred == "thinking":
@@ -176,7 +175,7 @@ class Visit:
         last = None
         for part in parts:
             last = await self.interaction.followup.send(
-                **_arguments(part), ephemeral=shown.private, wait=True
+                **part.arguments(), ephemeral=shown.private, wait=True
             )
         return last
 
@@ -185,7 +184,7 @@ class Visit:
             content=part.content or None,
             attachments=part.uploads(),
             view=part.view(),
-            allowed_mentions=_NOBODY,
+            allowed_mentions=NOBODY,
         )
 
     async def _late(self, shown: Payload) -> None:
@@ -194,7 +193,7 @@ class Visit:
         log.info("answered late", interaction=self.interaction.id, private=shown.private)
         if isinstance(where, discord.abc.Messageable):
             for part in shown.parts:
-                await where.send(**_arguments(part))
+                await where.send(**part.arguments())
 
 
 class Bar:
@@ -241,16 +240,3 @@ def progress_line(text: str, done: float | None) -> str:
     share = min(1.0, max(0.0, done))
     full = round(share * _STEPS)
     return f"{line}\n`{'▰' * full}{'▱' * (_STEPS - full)}` {share:.0%}"
-
-
-def _arguments(part: Part) -> dict[str, Any]:
-    """One message, as discord.py's senders take it."""
-    found: dict[str, Any] = {"allowed_mentions": _NOBODY}
-    if part.content:
-        found["content"] = part.content
-    if part.files:
-        found["files"] = part.uploads()
-    view = part.view()
-    if view is not None:
-        found["view"] = view
-    return found
