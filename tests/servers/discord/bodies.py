@@ -141,6 +141,8 @@ def _numbered(components: Sequence[Json]) -> list[Json]:
             k: v for k, v in one.items() if v is not None and not (k == "required" and one["type"] < 9)
         }
         kept["id"] = one.get("id") or next(free)
+        if kept.get("emoji"):
+            kept["emoji"] = {k: v for k, v in kept["emoji"].items() if v is not None}
         if kept["type"] in range(STRING_SELECT, 9):
             kept = {"min_values": 1, "max_values": 1} | kept
         if kept["type"] == CONTAINER:

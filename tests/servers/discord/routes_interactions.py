@@ -114,7 +114,7 @@ def _callback(interaction: Interaction, kind: int, message: Message | None) -> J
             "response_message_loading": bool(message.flags & LOADING),
             "response_message_ephemeral": bool(message.flags & EPHEMERAL),
         }
-        if kind in (SAYS, DEFERS, UPDATES):
+        if kind in (SAYS, UPDATES):
             found["resource"] = {"type": kind, "message": message.json()}
     return found
 
