@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,25 +58,29 @@ def posted_of(data: Mapping[str, Any]) -> Posted:
 
 async def find_posted(
     client: discord.Client, channel_id: int, trigger: str, exchange_id: str
-) -> Sequence[Posted]:
+) -> list[Posted]:
     """The messages of this exchange among those that follow its trigger, in order.
 
-    They answer the trigger, continue one that does, or name the exchange in a button.
+    They answer the trigger, or name the exchange in a button.
     """
     assert client.user is not None
+    trigger = trigger.partition(":")[0]
     after = int(trigger) if trigger.isdecimal() else None
     history = await client.http.logs_from(channel_id, _LOOKED_AT, after=after)
     nonces = {nonce_of(exchange_id, part) for part in range(_LOOKED_AT)}
-    chain: set[str] = {trigger}
     found: list[Posted] = []
+    unclaimed: list[Posted] = []
     for data in sorted(history, key=lambda each: int(each["id"])):
         if int(data["author"]["id"]) != client.user.id:
             continue
         each = posted_of(data)
-        named = any(exchange_id in control for control in each.controls)
-        # A reply to the same question that names another exchange is another reply: the question was asked again.
-        answers = not each.controls and str((data.get("message_reference") or {}).get("message_id")) in chain
-        if named or answers or str(data.get("nonce")) in nonces:
-            chain.add(str(each.id))
-            found.append(each)
-    return found
+        answers = str((data.get("message_reference") or {}).get("message_id")) == trigger
+        if any(exchange_id in control for control in each.controls) or str(data.get("nonce")) in nonces:
+            found += [*unclaimed, each]
+            unclaimed.clear()
+        elif answers and each.controls:
+            # The last part of another reply to the same question, which was asked again.
+            unclaimed.clear()
+        elif answers:
+            unclaimed.append(each)
+    return found + unclaimed

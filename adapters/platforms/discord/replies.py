@@ -195,7 +195,7 @@ class DiscordReply:
             if at >= len(self._posted):
                 controls = stop if last else []
                 payload = message_payload(
-                    content, self._channel_id, self._answers(at), controls, self._nonce(at)
+                    content, self._channel_id, self._answers(), controls, self._nonce(at)
                 )
                 self._unsure = True
                 data = await http.send_message(self._channel_id, params=parameters(payload))
@@ -281,7 +281,7 @@ class DiscordReply:
                 return False
             shown.content, shown.controls, shown.files = content, ids, bool(file)
             return True
-        payload = message_payload(content, self._channel_id, self._answers(at), controls, self._nonce(at))
+        payload = message_payload(content, self._channel_id, self._answers(), controls, self._nonce(at))
         self._channel.posts.spend()
         made = await self._post(at, payload, file)
         self._posted.append(made)
@@ -344,9 +344,7 @@ class DiscordReply:
         del self._posted[start:]
         self._again = min(self._again + 1, 9)
 
-    def _answers(self, at: int) -> int | None:
-        if at:
-            return self._posted[at - 1].id
+    def _answers(self) -> int | None:
         # A thread that was opened on the question cannot answer it: the question stands above it.
         if not self._question.isdecimal() or self._question == str(self._channel_id):
             return None
