@@ -8,16 +8,14 @@ A write returns when its commit is durable.
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from storage.errors import Unusable
 from storage.statements import Params as Params
@@ -104,12 +102,25 @@ class Writer(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """What both databases' readers offer."""
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a job that only reads, in one snapshot."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        ...
+
+
 class Database:
     """An open database. Make one with ``Database.open``."""
 
-    def __init__(self, url: str, engine: AsyncEngine, writer: Writer) -> None:
+    def __init__(self, url: str, reader: Reader, writer: Writer, *, postgres: bool) -> None:
         self.url = url
-        self._engine = engine
+        self.postgres = postgres
+        self._reader = reader
         self._writer = writer
 
     @classmethod
@@ -135,18 +146,18 @@ class Database:
 
     @classmethod
     async def _open_sqlite(cls, url: str, path: Path) -> Database:
-        from storage.sqlite import SqliteWriter, prepare, readers, told
+        from storage.sqlite import SqliteReader, SqliteWriter, prepare, told
 
         try:
             prepare(path)
             writer = SqliteWriter(path)
         except (sqlite3.Error, DBAPIError, OSError) as error:
             raise told(error, path) from error
-        return cls(url, readers(url), writer)
+        return cls(url, SqliteReader(path), writer, postgres=False)
 
     @classmethod
     async def _open_postgres(cls, url: str) -> Database:
-        from storage.postgres import PostgresWriter, prepare, told
+        from storage.postgres import PostgresReader, PostgresWriter, prepare, told
 
         engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
         try:
@@ -157,20 +168,11 @@ class Database:
         except BaseException:
             await engine.dispose()
             raise
-        return cls(url, engine, PostgresWriter(engine))
-
-    @property
-    def postgres(self) -> bool:
-        """Whether this is Postgres."""
-        return self._engine.dialect.name == "postgresql"
+        return cls(url, PostgresReader(engine), PostgresWriter(engine), postgres=True)
 
     async def read(self, job: Job[T]) -> T:
         """Run a job that only reads, in one snapshot of the database. Raises ``StorageError``."""
-        if self.postgres:
-            from storage import postgres as of_its_kind
-        else:
-            from storage import sqlite as of_its_kind
-        return await of_its_kind.read(self._engine, job)
+        return await self._reader.read(job)
 
     async def write(self, job: Job[T]) -> T:
         """Run a job that writes, in the next commit; returns once that is durable. Raises ``StorageError``.
@@ -182,5 +184,4 @@ class Database:
     async def close(self) -> None:
         """Finish what is queued and let go of the database."""
         await self._writer.close()
-        with suppress(asyncio.CancelledError):
-            await self._engine.dispose()
+        await self._reader.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -107,15 +108,26 @@ def told(error: Exception, url: URL) -> StorageError:
     return Unusable(f"Postgres at {where} did not do what was asked: {what}.")
 
 
-async def read(engine: AsyncEngine, job: Job[T]) -> T:
-    """Run a job that only reads, in one snapshot."""
-    try:
-        async with engine.connect() as connection:
-            driver = await _driver(connection)
-            async with driver.transaction(isolation="repeatable_read", readonly=True):
-                return await greenlet_spawn(job, PostgresTx(driver))
-    except _DRIVER as error:
-        raise told(error, engine.url) from error
+class PostgresReader:
+    """Reads through the engine's pool of connections."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a job that only reads, in one snapshot."""
+        try:
+            async with self._engine.connect() as connection:
+                driver = await _driver(connection)
+                async with driver.transaction(isolation="repeatable_read", readonly=True):
+                    return await greenlet_spawn(job, PostgresTx(driver))
+        except _DRIVER as error:
+            raise told(error, self._engine.url) from error
+
+    async def close(self) -> None:
+        """Give back the connections of the pool."""
+        with suppress(asyncio.CancelledError):
+            await self._engine.dispose()
 
 
 @dataclass(slots=True)

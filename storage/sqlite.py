@@ -13,9 +13,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from sqlalchemy import event
+import aiosqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.database import BUSY_MS, Job, SqliteTx, raisable
 from storage.errors import Duplicate, Missing, StorageError, Unusable
@@ -25,6 +24,9 @@ T = TypeVar("T")
 
 # A bound on one commit: past this the gain per item is gone and the first one waits too long.
 GROUP = 512
+
+# Threads share one interpreter: with more of them they mostly wait for each other.
+READERS = 2
 
 # Bytes; a database at rest takes less than that for its WAL and its shared memory.
 LEAST_ROOM = 1 << 20
@@ -130,31 +132,44 @@ def _refused(error: sqlite3.IntegrityError) -> StorageError:
     return StorageError(f"The row is not complete: {error}.")
 
 
-def readers(url: str) -> AsyncEngine:
-    """The pool of connections that cannot write."""
-    engine = create_async_engine(url, pool_size=4, max_overflow=4, connect_args={"isolation_level": None})
+class SqliteReader:
+    """A few connections that cannot write, each on a thread of its own."""
 
-    def on_connect(raw: Any, _record: object) -> None:
-        cursor = raw.cursor()
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._free: list[aiosqlite.Connection] = []
+        self._every: list[aiosqlite.Connection] = []
+        self._seats = asyncio.Semaphore(READERS)
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a job that only reads, in one snapshot."""
+        try:
+            async with self._seats:
+                connection: Any = self._free.pop() if self._free else await self._connect()
+                try:
+                    # The whole job at once on the thread of the connection. Statement by statement, each would wait for
+                    # the event loop twice, which takes longer than most of them.
+                    return await connection._execute(_snapshot, connection._conn, job)
+                finally:
+                    self._free.append(connection)
+        except (sqlite3.Error, OSError) as error:
+            raise told(error, self._path) from error
+
+    async def close(self) -> None:
+        """Close the connections, after what they are asked now."""
+        for connection in self._every:
+            await connection.close()
+        self._every.clear()
+        self._free.clear()
+
+    async def _connect(self) -> aiosqlite.Connection:
+        connection: Any = aiosqlite.connect(self._path, isolation_level=None)
+        connection._thread.daemon = True  # a program that fails before it closes must end all the same
+        await connection
+        self._every.append(connection)
         for pragma in (f"busy_timeout={BUSY_MS}", "cache_size=-16000", "temp_store=MEMORY", "query_only=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    event.listen(engine.sync_engine, "connect", on_connect)
-    return engine
-
-
-async def read(engine: AsyncEngine, job: Job[T]) -> T:
-    """Run a job that only reads, in one snapshot."""
-    path = Path(engine.url.database or "")
-    try:
-        async with engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            # The whole job at once on the thread of the connection. Statement by statement, each would wait for the
-            # event loop twice, which takes longer than most of them.
-            return await driver._execute(_snapshot, driver._conn, job)
-    except (sqlite3.Error, DBAPIError, OSError) as error:
-        raise told(error, path) from error
+            await connection.execute(f"PRAGMA {pragma}")
+        return connection
 
 
 def _snapshot(connection: sqlite3.Connection, job: Job[T]) -> T:
