@@ -46,9 +46,8 @@ PLAIN_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 SEATS = 2
 # What a Python needs to start; the rest of the environment, secrets above all, is no business of whoever reads a PDF.
 ENVIRONMENT = (
-    "PATH PYTHONPATH PYTHONHOME PYTHONUSERBASE PYTHONDONTWRITEBYTECODE HOME LANG LC_ALL TMPDIR TEMP TMP SYSTEMROOT "
-    "LD_LIBRARY_PATH DYLD_LIBRARY_PATH"
-).split()
+    "PATH PYTHONPATH PYTHONHOME PYTHONUSERBASE HOME LANG SYSTEMROOT LD_LIBRARY_PATH DYLD_LIBRARY_PATH".split()
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 # Why a file is not read that claims to be of a family of which others are.
@@ -213,12 +212,14 @@ def _unseen(data: bytes) -> int:
 
 
 def _shown(text: str, most: int) -> _Text:
-    text = _legible(text).strip("\n")
+    # Of a file far over the limit the rest is only counted: cleaning it would hold up everybody else.
+    beyond = max(0, len(text) - 4 * most)
+    text = _legible(text[: 4 * most]).strip("\n")
     if not text.strip():
         raise _Declined("it is empty")
-    left = len(text) - most
-    remark = f"(Left out here: the last {left:,} of {len(text):,} characters.)" if left > 0 else ""
-    return _Text(text[:most], remark)
+    total, shown = beyond + len(text), text[:most]
+    left = total - len(shown)
+    return _Text(shown, f"(Left out here: the last {left:,} of {total:,} characters.)" if left else "")
 
 
 def _legible(text: str) -> str:
@@ -249,10 +250,7 @@ def _name(raw: str) -> str:
 
 
 def _line(text: str, most: int) -> str:
-    """One line without anything that cannot be seen, such as what turns the direction of writing around.
-
-    What is too long loses its middle: the end of a name tells what sort of file it is.
-    """
+    """One line without anything unseen, such as what turns writing around; of what is too long the middle is lost."""
     hidden = {"Cc", "Cf", "Cs"}
     seen = "".join(each for each in text if each.isspace() or unicodedata.category(each) not in hidden)
     seen = " ".join(seen.split())
@@ -317,7 +315,7 @@ def _bounded(data: bytes, kind: Kind) -> Image:
             opened.load()
             return Image(data, f"image/{kind}")
         if kind == "jpeg":
-            opened.thumbnail((LONG_SIDE, LONG_SIDE))  # first: the decoder then unpacks no more than is needed
+            opened.draft(None, (LONG_SIDE, LONG_SIDE))  # the decoder then unpacks little more than is needed
         image: Pictures.Image = opened
         if image.mode.startswith("I"):
             image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
@@ -371,7 +369,8 @@ async def _pdf(data: bytes, rules: Rules) -> _Text:
 
 async def _extracted(data: bytes, rules: Rules) -> Mapping[str, object]:
     """What ``bot.pdf`` says of the file; its process is gone when this returns, or is cancelled."""
-    bounds = map(str, (rules.pdf_pages, rules.attachment_characters, math.ceil(rules.pdf_seconds)))
+    # The process's own limit of time is for when nobody is left to end it.
+    bounds = map(str, (rules.pdf_pages, rules.attachment_characters, math.ceil(rules.pdf_seconds) + 1))
     try:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot.pdf", *bounds),
