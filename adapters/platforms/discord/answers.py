@@ -139,8 +139,10 @@ class Payload:
     private: bool = True
 
 
-def payload(answer: Answer, person: str | int = controls.ANYBODY, *, kept: Kept = KEPT) -> Payload:
-    """An answer as messages. Its buttons are for ``person`` alone, given by Discord's id."""
+def payload(
+    answer: Answer, person: str | int = controls.ANYBODY, *, upload: int = UPLOAD, kept: Kept = KEPT
+) -> Payload:
+    """An answer as messages. Its buttons are for ``person`` alone, given by Discord's id; files have ``upload`` bytes at most."""
     blocks = [block for block in (_text(answer), _fields(answer.fields)) if block]
     files: list[File] = []
     if answer.table is not None:
@@ -153,7 +155,7 @@ def payload(answer: Answer, person: str | int = controls.ANYBODY, *, kept: Kept 
         files.append(File("answer.md", content.encode("utf-8", "replace"), "text/markdown"))
         content = f"{split(content, _BEGINNING)[0]}\n\n-# The whole of it is in answer.md."
     given = (*((answer.picture,) if answer.picture else ()), *answer.files, *files)
-    posted = tuple(file for file in given if len(file.data) <= UPLOAD)
+    posted = tuple(file for file in given if len(file.data) <= upload)
     content = "\n".join((content, *(_too_large(file) for file in given if file not in posted))).strip()
     buttons = _buttons(answer, str(person), kept)
     if buttons and not content:

@@ -16,7 +16,7 @@ import discord
 import structlog
 
 from adapters.platforms.base import Answer, Call, Host, Place, Progress, Who
-from adapters.platforms.discord.answers import NOBODY, Part, Payload, payload
+from adapters.platforms.discord.answers import NOBODY, UPLOAD, Part, Payload, payload
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import Room, place_of, who_of
 from adapters.platforms.usage import Value
@@ -136,7 +136,7 @@ class Visit:
 
         Returns the last message that was added, where one was.
         """
-        shown = payload(answer, self.person)
+        shown = payload(answer, self.person, upload=max(UPLOAD, self.interaction.filesize_limit))
         try:
             return await self._show(shown, in_place=in_place)
         except discord.HTTPException as error:

@@ -10,7 +10,9 @@ from typing import Any
 
 import discord
 import simcord
+from simcord.actors import _dispatch_actor_interaction  # pyright: ignore[reportPrivateUsage]
 from simcord.builders import ChannelHandle, GuildHandle
+from simcord.results import InteractionResult
 
 from adapters.platforms.base import (
     Access,
@@ -221,10 +223,25 @@ class World:
         assert isinstance(found, discord.TextChannel)
         return await found.fetch_message(int(data["id"]))
 
+    async def restart(self) -> None:
+        """The process ends and another one begins; Discord stays as it is."""
+        await self.env.restart_bot(Client(self.host, self.options))
+        await self.env.settle()
+
+    async def forge(self, actor: Any, data: dict[str, Any], kind: int = 2) -> InteractionResult:
+        """An interaction that no client of Discord's would send: whatever is in it, for a person as they are."""
+        return await _dispatch_actor_interaction(actor, kind, self.channel, data)
+
     @property
     def last(self) -> discord.Message:
         """The last message of the channel."""
-        return self.channel.last_message
+        found = self.channel.last_message
+        assert found is not None
+        return found
+
+    def count(self, method: str, ending: str) -> int:
+        """How often something was asked of Discord."""
+        return sum(each.method == method and each.path.endswith(ending) for each in self.env.http_requests)
 
 
 @asynccontextmanager
