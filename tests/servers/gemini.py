@@ -148,9 +148,10 @@ def hang() -> Reply:
 class GeminiServer(Loopback):
     """The service on loopback; ``url`` is the base URL for a client, for both flavours.
 
-    ``requests`` holds the decoded bodies of questions and ``paths`` their paths; ``began`` is set when an answer's first
-    byte is written and ``closed`` when a client leaves an answer before its end. ``key`` and ``token``, when set, are the
-    only ones that are taken. ``listing`` is an error for the list of models, and ``most`` the longest page of it.
+    ``requests`` holds the decoded bodies of questions and ``paths`` their paths; ``asked`` is set when one comes, ``began``
+    when an answer's first byte is written and ``closed`` when a client leaves an answer before its end. ``key`` and
+    ``token``, when set, are the only ones that are taken. ``listing`` is an error for the list of models, ``lists`` how
+    often a page of it was given, ``most`` the longest page, ``refused_token`` an error for who signs in at ``/token``.
     """
 
     def __init__(self, *, recording: bool = True, key: str | None = None, token: str | None = None) -> None:
@@ -170,6 +171,7 @@ class GeminiServer(Loopback):
         self.lists = 0
         self.most = 1000
         self.refused_token: str | None = None
+        self.asked = asyncio.Event()
         self.began = asyncio.Event()
         self.closed = asyncio.Event()
         self._answers = 0
@@ -241,6 +243,7 @@ class GeminiServer(Loopback):
     ) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
+        self.asked.set()
         self.paths.append(request.path)
         self.queries.append(dict(request.query))
         name = request.match_info["model"]
