@@ -106,8 +106,9 @@ def hang() -> Reply:
 class OpenAIServer(Loopback):
     """The service on loopback; ``url`` + ``/v1`` is the base URL for a client.
 
-    ``requests`` holds the decoded bodies of chat completions; ``began`` is set when an answer's first byte is written and
-    ``closed`` when a client leaves an answer before its end. ``key``, when set, is the only key that is taken.
+    ``requests`` holds the decoded bodies of chat completions. ``asked`` is set by the first of them, ``began`` when an
+    answer's first byte is written and ``closed`` when a client leaves an answer before its end. ``key``, when set, is the
+    only key that is taken.
     """
 
     def __init__(self, *, recording: bool = True, key: str | None = None) -> None:
@@ -119,6 +120,7 @@ class OpenAIServer(Loopback):
         self.headers: list[Mapping[str, str]] = []
         self.queries: list[Mapping[str, str]] = []
         self.models: dict[str, dict[str, Any]] = {name: _model(name) for name in CHAT_MODELS + OTHER_MODELS}
+        self.asked = asyncio.Event()
         self.began = asyncio.Event()
         self.closed = asyncio.Event()
         self._answers = 0
@@ -160,6 +162,7 @@ class OpenAIServer(Loopback):
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
+        self.asked.set()
         if failure := self._unfit(request) or _invalid(body):
             return self._failed(failure)
         if body["model"] not in self.models:
@@ -207,8 +210,8 @@ class OpenAIServer(Loopback):
         return response
 
     def _unfit(self, request: web.Request) -> Failure | None:
-        self.headers.append(dict(request.headers))
-        self.queries.append(dict(request.query))
+        self.headers.append(request.headers)
+        self.queries.append(request.query)
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not given and "api-key" not in request.headers:
             return Failure(401, None, "You didn't provide an API key.")

@@ -50,6 +50,11 @@ class Endpoint:
         return self.api_key.strip()
 
     @property
+    def key_is_header(self) -> bool:
+        """Whether ``api-key``, a header of Azure's, stands for the key."""
+        return not self.key and any(name.lower() == "api-key" for name in self.headers)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What no message may show: the key and the values of headers and query."""
         values = (self.key, *self.headers.values(), *self.query.values())
@@ -63,7 +68,7 @@ class Endpoint:
 
     def check(self) -> None:
         """Raises ``NotConfigured`` when no request could be sent with this."""
-        if not self.key and not self.address and not self.has_own_key():
+        if not self.key and not self.address and not self.key_is_header:
             raise NotConfigured(
                 f"{self.vendor} has no API key: set OPENAI_API_KEY, or base_url for a server that needs none",
                 vendor=self.vendor,
@@ -77,7 +82,3 @@ class Endpoint:
             raise NotConfigured(
                 f"the base_url of {self.vendor} must begin with http:// or https://", vendor=self.vendor
             )
-
-    def has_own_key(self) -> bool:
-        """Whether ``headers`` bring the credentials, as Azure's ``api-key`` does."""
-        return any(name.lower() in {"authorization", "api-key"} for name in self.headers)

@@ -124,7 +124,7 @@ class Explainer:
         if said.codes & _QUOTA or status == 402 or "billing hard limit" in said.message.lower():
             text = f"the budget of the {vendor} account is used up (asked for {model}): check its plan and billing{why}"
             return QuotaExhausted(text, vendor=vendor, retry_after=wait)
-        if said.codes & _FILTERED and status < 500:
+        if said.codes & _FILTERED:
             return Refused(
                 f"the content filter of {vendor} declined what {model} was asked{why}", vendor=vendor
             )

@@ -28,7 +28,7 @@ _LAST_BYTES_SECONDS: Final = 0.25
 _MESSAGE_TOKENS: Final = 4  # what a message takes beside its text
 _IMAGE_TOKENS: Final = 765  # a picture of 1024 x 1024 in GPT-4o's counting
 # Compressed events would arrive late and cost time to unpack.
-_STREAM: Final[Any] = {"headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity"}}
+_STREAM_HEADERS: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
 class OpenAIChat:
@@ -38,6 +38,10 @@ class OpenAIChat:
         self._endpoint = endpoint
         self._explain = Explainer(endpoint)
         self._client = _client(endpoint)
+        # Two keys at once are refused where a header is the key.
+        without: dict[str, Any] = {"Authorization": openai.Omit()} if endpoint.key_is_header else {}
+        self._plain: Any = {"headers": without}
+        self._streamed: Any = {"headers": _STREAM_HEADERS | without}
         self._official = endpoint.speaks_openai(self._client.base_url.host)
         self._usual = Habits("max_completion_tokens" if self._official else "max_tokens")
         self._habits: dict[str, Habits] = {}
@@ -115,7 +119,7 @@ class OpenAIChat:
                         cast_to=httpx2.Response,
                         stream=True,
                         stream_cls=openai.AsyncStream[object],
-                        options=_STREAM,
+                        options=self._streamed,
                     )
                     # Asked to cast to a response, the client gives it out as it came, whatever its types say.
                     return cast("httpx2.Response", opened)
@@ -163,7 +167,7 @@ class OpenAIChat:
         what = "the list of models"
         try:
             async with asyncio.timeout(self._endpoint.first_seconds):
-                response = await self._client.get("/models", cast_to=httpx2.Response)
+                response = await self._client.get("/models", cast_to=httpx2.Response, options=self._plain)
                 body = orjson.loads(response.content)
                 rows = body if isinstance(body, list) else body.get("data") or []
                 return tuple(
@@ -188,17 +192,13 @@ class OpenAIChat:
 def _client(endpoint: Endpoint) -> openai.AsyncOpenAI:
     timeout = httpx2.Timeout(None, connect=endpoint.connect_seconds)
     limits = httpx2.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEPT_OPEN_SECONDS)
-    headers: dict[str, Any] = dict(endpoint.headers)
-    if not endpoint.key and endpoint.has_own_key():
-        # Two keys at once are refused where the header is the key.
-        headers = {"Authorization": openai.Omit(), **headers}
     try:
         return openai.AsyncOpenAI(
             api_key=endpoint.key or "none",  # the client wants one, and servers that need none do not look
             base_url=endpoint.base_url.strip() or None,
             max_retries=0,
             timeout=timeout,
-            default_headers=headers,
+            default_headers=endpoint.headers,
             default_query=dict(endpoint.query),
             # On aiohttp a read brings what has arrived, on the client's default at most one event; and it costs less.
             http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
