@@ -32,9 +32,10 @@ def wanted_intents() -> discord.Intents:
     return intents
 
 
-def make_client(options: Options, intents: discord.Intents) -> discord.Client:
-    """A client that is not connected yet."""
+def make_client(options: Options) -> tuple[discord.Client, discord.Intents]:
+    """A client that is not connected yet, and the intents that it will ask for when it connects."""
     point_at(options.api_url)
+    intents = wanted_intents()
     common: dict[str, Any] = {
         "intents": intents,
         "allowed_mentions": discord.AllowedMentions.none(),
@@ -46,12 +47,12 @@ def make_client(options: Options, intents: discord.Intents) -> discord.Client:
     if options.presence:
         common["activity"] = discord.CustomActivity(options.presence)
     if options.shard_count == 1 and not options.shard_ids:
-        return _Single(**common)
+        return _Single(**common), intents
     if options.shard_count:
         common["shard_count"] = options.shard_count
     if options.shard_ids:
         common["shard_ids"] = list(options.shard_ids)
-    return _Sharded(**common)
+    return _Sharded(**common), intents
 
 
 def point_at(api_url: str) -> None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 import discord
 import structlog
 
 from adapters.platforms.base import Host, Message, Place, Spoken
-from adapters.platforms.discord.answers import payload
+from adapters.platforms.discord.answers import Part, payload
 from adapters.platforms.discord.attachments import Fetcher
 from adapters.platforms.discord.markup import mentions_me, readable
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import place_of, target_of, who_of
-from adapters.platforms.discord.posted import nonce_of
 from adapters.platforms.discord.replies import DiscordReply
-from adapters.platforms.discord.sending import Wire, message_payload, post, reply_key
+from adapters.platforms.discord.sending import Wire, reply_key, say
 from adapters.platforms.discord.splitting import split
 
 log = structlog.get_logger()
@@ -26,6 +24,7 @@ log = structlog.get_logger()
 _SPOKEN = frozenset({discord.MessageType.default, discord.MessageType.reply})
 _AT_ONCE = 512
 _RECENT = 1000
+_DIRECTS = 100
 _THREAD_NAME = 80
 _THREAD_EXISTS = 160004
 
@@ -42,16 +41,19 @@ class _Heard:
 class Hearing:
     """Hears what is said, and answers what is for the avatar."""
 
-    def __init__(self, wire: Wire, host: Host, options: Options, owners: frozenset[int]) -> None:
+    def __init__(self, wire: Wire, host: Host, options: Options) -> None:
         self._wire = wire
         self._client = wire.client
         self._host = host
         self._options = options
-        self._owners = owners
+        # Those of the application, who own it in direct messages; known after the login.
+        self.owners: frozenset[int] = frozenset()
         self._fetcher = Fetcher(options)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         # Questions that were answered and what they said, for those that are edited.
         self._recent: OrderedDict[int, str] = OrderedDict()
+        # Where somebody wrote directly: Discord does not list these channels.
+        self.directs: OrderedDict[int, None] = OrderedDict()
 
     async def hear(self, message: discord.Message) -> None:
         """Answer a message, if it is for the avatar."""
@@ -70,6 +72,7 @@ class Hearing:
         mentioned = mentions_me(message, me)
         addressed = mentioned or message.guild is None or _answers_me(message, me)
         if message.guild is None:
+            self._remember_direct(channel.id)
             return _Heard(message, place, mentioned)
         if isinstance(channel, discord.Thread):
             addressed = addressed or channel.owner_id == me.id or channel.me is not None
@@ -81,6 +84,21 @@ class Hearing:
         elif not addressed:
             return None
         return _Heard(message, place, mentioned)
+
+    async def hear_missed(self, message: discord.Message) -> bool:
+        """Answer a message out of the history of its channel; whether it was for the avatar."""
+        heard = await self.understand(message)
+        if heard is None:
+            return False
+        if message.guild is not None and not isinstance(message.author, discord.Member):
+            # History does not tell what its authors may do.
+            try:
+                message.author = await message.guild.fetch_member(message.author.id)
+            except discord.NotFound:
+                return False
+        async with self._slots:
+            await self._answer(heard, str(message.id))
+        return True
 
     async def hear_edit(self, message: discord.Message) -> None:
         """Answer a question anew that was edited shortly after it was answered."""
@@ -113,7 +131,7 @@ class Hearing:
             said = Message(
                 key,
                 place,
-                who_of(message.author, self._options, self._owners),
+                who_of(message.author, self._options, self.owners),
                 text,
                 int(message.created_at.timestamp() * 1000),
                 attachments=await self._fetcher.fetch(files),
@@ -138,13 +156,16 @@ class Hearing:
         """Say in a short reply what became of the message, with what is offered below."""
         channel_id = target_of(place)
         answers = message.id if channel_id == message.channel.id else None
-        bodies: list[dict[str, Any]] = [{"content": part} for part in split(spoken.text)]
+        parts = [Part(each) for each in split(spoken.text)]
         if spoken.offer is not None:
-            bodies += [part.body for part in payload(spoken.offer, message.author.id).parts]
-        for at, body in enumerate(bodies):
-            nonce = nonce_of(f"{spoken.status}/{key}", at)
-            made = message_payload(body["content"], channel_id, answers, body.get("components", ()), nonce)
-            await post(self._wire, channel_id, made)
+            parts += payload(spoken.offer, message.author.id).parts
+        await say(self._wire, channel_id, parts, answers=answers, name=f"{spoken.status}/{key}")
+
+    def _remember_direct(self, channel_id: int) -> None:
+        self.directs[channel_id] = None
+        self.directs.move_to_end(channel_id)
+        if len(self.directs) > _DIRECTS:
+            self.directs.popitem(last=False)
 
     def _continued(self, message: discord.Message) -> str:
         reference = message.reference

@@ -31,7 +31,7 @@ from adapters.platforms.discord.sending import (
     until_done,
     wire_of,
 )
-from adapters.platforms.discord.splitting import beginning, split, with_note
+from adapters.platforms.discord.splitting import beginning, split, tidy, with_note
 
 log = structlog.get_logger()
 
@@ -94,7 +94,8 @@ class DiscordReply:
             self._channel.start_typing()
 
     def stop_typing(self) -> None:
-        """There is, or there will be, nothing to wait for."""
+        """There is nothing to wait for: it is there, or there will be none."""
+        self._wire.end(self)
         if self._typing:
             self._typing = False
             self._channel.stop_typing()
@@ -102,6 +103,7 @@ class DiscordReply:
     async def accepted(self, exchange_id: str) -> None:
         """What is posted from now on carries this exchange's id."""
         self._exchange_id = exchange_id
+        self._wire.begin(self)
 
     async def grow(self, text: str) -> None:
         """Keep the text; it is shown when it is this reply's turn."""
@@ -122,14 +124,14 @@ class DiscordReply:
         self._exchange_id = end.exchange_id or self._exchange_id
         await self._settle()
         limit = self._options.file_characters
-        file = None
+        files: tuple[File, ...] = ()
         if 0 < limit < len(end.text):
             parts = with_note([beginning(end.text)], end.note)
-            file = File(_FILE_NAME, end.text.encode(), "text/markdown; charset=utf-8")
+            files = (File(_FILE_NAME, tidy(end.text).encode(), "text/markdown"),)
         else:
             parts = with_note(split(end.text), end.note)
         controls = reply_components(self._exchange_id, self._options) if self._exchange_id else []
-        key = await self._show(parts or [_NOTHING], controls, file)
+        key = await self._show(parts or [_NOTHING], controls, files)
         if key and self._options.seed_reactions:
             self._wire.start(self._seed(int(key)))
         return key
@@ -141,7 +143,7 @@ class DiscordReply:
         controls: list[dict[str, Any]] = []
         if self._exchange_id and self._options.buttons:
             controls = [row(button("Try again", control("again", self._exchange_id), emoji="🔁"))]
-        await self._show(with_note(split(sentence), note), controls, None)
+        await self._show(with_note(split(sentence), note), controls, ())
 
     # How it grows
 
@@ -231,14 +233,14 @@ class DiscordReply:
                 self._unsure = True
 
     async def _show(
-        self, parts: Sequence[str], controls: Sequence[Mapping[str, Any]], file: File | None
+        self, parts: Sequence[str], controls: Sequence[Mapping[str, Any]], files: Sequence[File]
     ) -> str:
         """Make what is posted exactly these parts; the id of the last, or nothing where the channel is closed to us."""
         try:
             at = 0
             while at < len(parts):
                 last = at == len(parts) - 1
-                if await self._put(at, parts[at], controls if last else (), file if last else None):
+                if await self._put(at, parts[at], controls if last else (), files if last else ()):
                     at += 1
             await self._withdraw(len(parts))
         except discord.HTTPException as error:
@@ -250,12 +252,13 @@ class DiscordReply:
             return ""
         finally:
             self.stop_typing()
+            self._wire.end(self)
         ids = [str(each.id) for each in self._posted]
         self._wire.join_parts(ids)
         return ids[-1]
 
     async def _put(
-        self, at: int, content: str, controls: Sequence[Mapping[str, Any]], file: File | None
+        self, at: int, content: str, controls: Sequence[Mapping[str, Any]], files: Sequence[File]
     ) -> bool:
         """Make one part what it should be; False when it has to be put again, as its message was deleted."""
         ids = control_ids(controls)
@@ -264,7 +267,7 @@ class DiscordReply:
             if (
                 shown.content.strip() == content.strip()
                 and shown.controls == ids
-                and shown.files == bool(file)
+                and shown.files == bool(files)
             ):
                 return True
             payload: dict[str, Any] = {"content": content, "allowed_mentions": NOBODY}
@@ -272,27 +275,27 @@ class DiscordReply:
                 payload["components"] = list(controls)
             self._channel.edits.spend()
             try:
-                await edit(self._wire, self._channel_id, shown.id, payload, file=file)
+                await edit(self._wire, self._channel_id, shown.id, payload, files=files)
             except discord.NotFound as error:
                 if not is_gone(error):
                     raise
                 await self._withdraw(at + 1)
                 self._forget(at)
                 return False
-            shown.content, shown.controls, shown.files = content, ids, bool(file)
+            shown.content, shown.controls, shown.files = content, ids, bool(files)
             return True
         payload = message_payload(content, self._channel_id, self._answers(), controls, self._nonce(at))
         self._channel.posts.spend()
-        made = await self._post(at, payload, file)
+        made = await self._post(at, payload, files)
         self._posted.append(made)
         if not self._unsure:
-            made.content, made.controls, made.files = content, ids, bool(file)
+            made.content, made.controls, made.files = content, ids, bool(files)
             return True
         # What came back may be what an earlier attempt had posted: with less of the text, or with other buttons.
         self._unsure = False
-        return await self._put(at, content, controls, file)
+        return await self._put(at, content, controls, files)
 
-    async def _post(self, at: int, payload: dict[str, Any], file: File | None) -> Posted:
+    async def _post(self, at: int, payload: dict[str, Any], files: Sequence[File]) -> Posted:
         async def look() -> Posted | None:
             known = {each.id for each in self._posted}
             client = self._wire.client
@@ -306,7 +309,7 @@ class DiscordReply:
                 self._wire,
                 self._channel_id,
                 payload,
-                file=file,
+                files=files,
                 look=look if self._question and self._exchange_id else None,
             )
         except discord.HTTPException as error:
@@ -315,7 +318,7 @@ class DiscordReply:
             # A text without buttons, or beside the question, is better than none.
             log.warning("reply posted plainly", channel=self._channel_id, code=error.code, error=error.text)
             plain = {"content": payload["content"], "allowed_mentions": NOBODY}
-            return await post(self._wire, self._channel_id, plain, file=file)
+            return await post(self._wire, self._channel_id, plain, files=files)
 
     async def _withdraw(self, start: int) -> None:
         """Delete the messages from this part on: the text has become shorter."""

@@ -18,9 +18,10 @@ import structlog
 from discord.http import MultipartParameters
 
 from adapters.platforms.base import File
+from adapters.platforms.discord.answers import Part
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.pacing import Pacing
-from adapters.platforms.discord.posted import Posted, posted_of
+from adapters.platforms.discord.posted import Posted, nonce_of, posted_of
 
 log = structlog.get_logger()
 
@@ -52,6 +53,9 @@ class Wire:
     random: random.Random = field(default_factory=random.Random)
     last_parts: OrderedDict[str, str] = field(default_factory=OrderedDict[str, str])
     tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    # The replies that are accepted and not given yet.
+    giving: set[object] = field(default_factory=set[object])
+    _given: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Let something go on by itself; it is kept until it has ended."""
@@ -59,6 +63,22 @@ class Wire:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    def begin(self, reply: object) -> None:
+        """A reply is being given from now on."""
+        self.giving.add(reply)
+        self._given.clear()
+
+    def end(self, reply: object) -> None:
+        """A reply was given, or will not be."""
+        self.giving.discard(reply)
+        if not self.giving:
+            self._given.set()
+
+    async def all_given(self) -> None:
+        """Wait until no reply is being given."""
+        if self.giving:
+            await self._given.wait()
 
     def join_parts(self, parts: Sequence[str]) -> None:
         """Remember that these messages are one reply, known by its last."""
@@ -96,25 +116,19 @@ def _typing(http: Any) -> Callable[[int], Awaitable[None]]:
     return send
 
 
-def parameters(payload: dict[str, Any], file: File | None = None) -> MultipartParameters:
-    """A request's body, with a file beside it when there is one."""
-    if file is None:
+def parameters(payload: dict[str, Any], files: Sequence[File] = ()) -> MultipartParameters:
+    """A request's body, with files beside it when there are any."""
+    if not files:
         return MultipartParameters(payload=payload, multipart=None, files=None)
-    handed = discord.File(BytesIO(file.data), file.name)
-    payload = {**payload, "attachments": [handed.to_dict(0)]}
-    return MultipartParameters(
-        payload=None,
-        multipart=[
-            {"name": "payload_json", "value": json.dumps(payload)},
-            {
-                "name": "files[0]",
-                "value": handed.fp,
-                "filename": handed.filename,
-                "content_type": file.media_type,
-            },
-        ],
-        files=[handed],
-    )
+    handed = [discord.File(BytesIO(file.data), file.name) for file in files]
+    payload = {**payload, "attachments": [each.to_dict(at) for at, each in enumerate(handed)]}
+    multipart: list[dict[str, Any]] = [{"name": "payload_json", "value": json.dumps(payload)}]
+    for at, each in enumerate(handed):
+        kind = "application/octet-stream"
+        multipart.append(
+            {"name": f"files[{at}]", "value": each.fp, "filename": each.filename, "content_type": kind}
+        )
+    return MultipartParameters(payload=None, multipart=multipart, files=handed)
 
 
 def is_gone(error: discord.HTTPException) -> bool:
@@ -160,7 +174,7 @@ async def post(
     channel_id: int,
     payload: dict[str, Any],
     *,
-    file: File | None = None,
+    files: Sequence[File] = (),
     look: Callable[[], Awaitable[Posted | None]] | None = None,
 ) -> Posted:
     """Post a message once; ``look`` finds what an earlier attempt left, after its nonce is forgotten."""
@@ -175,33 +189,30 @@ async def post(
             found = await look()
             if found is not None:
                 return found
-        return posted_of(await wire.client.http.send_message(channel_id, params=parameters(payload, file)))
+        return posted_of(await wire.client.http.send_message(channel_id, params=parameters(payload, files)))
 
     return await until_done(wire, "posting", attempt)
 
 
 async def edit(
-    wire: Wire, channel_id: int, message_id: int, payload: dict[str, Any], *, file: File | None = None
+    wire: Wire, channel_id: int, message_id: int, payload: dict[str, Any], *, files: Sequence[File] = ()
 ) -> None:
     """Change a message."""
 
     async def attempt() -> None:
-        await wire.client.http.edit_message(channel_id, message_id, params=parameters(payload, file))
+        await wire.client.http.edit_message(channel_id, message_id, params=parameters(payload, files))
 
     await until_done(wire, "editing", attempt)
 
 
 async def say(
-    wire: Wire,
-    channel_id: int,
-    text: str,
-    *,
-    answers: int | None = None,
-    components: Sequence[Mapping[str, Any]] = (),
-    nonce: str = "",
-) -> Posted:
-    """Post a short text of our own, below the message that it answers."""
-    return await post(wire, channel_id, message_payload(text, channel_id, answers, components, nonce))
+    wire: Wire, channel_id: int, parts: Sequence[Part], *, answers: int | None = None, name: str = ""
+) -> None:
+    """Post something of our own, below the message that it answers; under one ``name`` it is posted once."""
+    for at, part in enumerate(parts):
+        nonce = nonce_of(name, at) if name else ""
+        made = message_payload(part.content, channel_id, answers, part.components, nonce)
+        await post(wire, channel_id, made, files=part.files)
 
 
 def message_payload(

@@ -1,0 +1,158 @@
+"""What a client hears from Discord, and whom it tells."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import discord
+import structlog
+
+from adapters.platforms.base import Continuity, Host
+from adapters.platforms.discord import interactions
+from adapters.platforms.discord.catchup import Catchup
+from adapters.platforms.discord.greeting import greet
+from adapters.platforms.discord.hearing import Hearing
+from adapters.platforms.discord.options import Options
+from adapters.platforms.discord.places import PLATFORM
+from adapters.platforms.discord.sending import Wire
+
+log = structlog.get_logger()
+
+
+class Events:
+    """The events of one client, from its login to its end. None of them that fails ends the client."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        intents: discord.Intents,
+        host: Host,
+        continuity: Continuity,
+        options: Options,
+        clock: Callable[[], int],
+        *,
+        touch_seconds: float,
+    ) -> None:
+        self.wire = wire
+        self._client = wire.client
+        self._intents = intents
+        self._host = host
+        self._options = options
+        self._clock = clock
+        self._hearing = Hearing(wire, host, options)
+        self._catchup = Catchup(wire, continuity, self._hearing, options, clock, touch_seconds=touch_seconds)
+        self._busy: set[asyncio.Task[Any] | None] = set()
+        self._closing = False
+        self._keeping: asyncio.Task[None] | None = None
+        sharded = isinstance(self._client, discord.AutoShardedClient)
+        for handler in (
+            self.setup_hook,
+            self.on_ready,
+            self.on_message,
+            self.on_raw_message_edit,
+            self.on_guild_join,
+            self.on_guild_remove,
+            self.on_error,
+            *(
+                (self.on_shard_ready, self.on_shard_resumed, self.on_shard_disconnect)
+                if sharded
+                else (self.on_resumed, self.on_disconnect)
+            ),
+        ):
+            self._client.event(handler)
+
+    async def setup_hook(self) -> None:
+        """After the login and before the connection."""
+        application = self._client.application
+        if application is not None:
+            team = application.team
+            owners = team.members if team else (application.owner,)
+            self._hearing.owners = frozenset(owner.id for owner in owners)
+            flags = application.flags
+            if not (flags.gateway_message_content or flags.gateway_message_content_limited):
+                # Asked for, it would keep us from connecting at all; mentions and direct messages come without.
+                log.warning(
+                    "message content intent is not enabled: only mentions and direct messages are read"
+                )
+                self._intents.message_content = False
+        await interactions.attach(self._client, self._host, self._options, self._hearing.owners, self._clock)
+        self._keeping = self.wire.start(self._catchup.keep())
+
+    async def on_ready(self) -> None:
+        """A session began; what was said before it, since the last one, did not come."""
+        log.info("discord is ready", guilds=len(self._client.guilds), shards=self._client.shard_count)
+        self._catchup.ready()
+
+    async def on_resumed(self) -> None:
+        """A session went on, with all that was said meanwhile."""
+        self._catchup.up(None)
+
+    async def on_disconnect(self) -> None:
+        """The connection is gone; discord.py brings it back."""
+        self._catchup.down(None)
+
+    async def on_shard_ready(self, shard_id: int) -> None:
+        """One shard has a new session."""
+        self._catchup.up(shard_id)
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        """One shard goes on with its session."""
+        self._catchup.up(shard_id)
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        """One shard lost its connection."""
+        self._catchup.down(shard_id)
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Somebody said something."""
+        if self._closing:
+            return
+        task = asyncio.current_task()
+        self._busy.add(task)
+        try:
+            await self._hearing.hear(message)
+        finally:
+            self._busy.discard(task)
+
+    async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
+        """Somebody changed what they said."""
+        if self._options.regenerate_on_edit and not self._closing:
+            await self._hearing.hear_edit(event.message)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """The avatar was brought into a server."""
+        log.info("joined a server", guild=guild.id, members=guild.member_count)
+        await greet(self.wire, self._host, guild)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """The avatar was put out of a server."""
+        log.info("left a server", guild=guild.id)
+        await self._host.left(PLATFORM, str(guild.id))
+
+    async def on_error(self, event_name: str, *args: object) -> None:
+        """An event could not be handled; the next one can."""
+        error = sys.exc_info()[1]
+        log.exception("event failed", event_name=event_name, error=type(error).__name__)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Hear nothing more; let what is being said be said, and leave."""
+        self._closing = True
+        if self._keeping is not None:
+            self._keeping.cancel()
+        try:
+            async with asyncio.timeout(grace_seconds):
+                busy = {
+                    task for task in self._busy if task is not None and task is not asyncio.current_task()
+                }
+                if busy:
+                    await asyncio.wait(busy)
+                await self.wire.all_given()
+        except TimeoutError:
+            log.warning("replies are cut short", replies=len(self.wire.giving))
+        for task in tuple(self.wire.tasks):
+            task.cancel()
+        if not self._client.is_closed():
+            await self._client.close()
