@@ -40,7 +40,7 @@ class Bot(discord.Client):
         """Identify at once: Discord's limit of one in five seconds is not kept here."""
 
     async def on_message(self, message: discord.Message) -> None:
-        if message.author == self.user:
+        if message.author == self.user or message.is_system():
             return
         self.heard.append(message)
         if self._on is not None:
@@ -314,7 +314,7 @@ async def test_threads(birds: Birds, start: Start) -> None:
     assert isinstance(bot.heard[-1].channel, discord.Thread)
     with pytest.raises(NotPossible):
         await birds.bob.says(hidden, "let me in")
-    birds.world.archive(own)
+    await birds.ada.closes_thread(own)
     await bot.get_partial_messageable(own.id).send("awake")
     assert not own.archived
     assert "thread “aside”" in birds.general.transcript()
@@ -377,6 +377,52 @@ async def test_members_are_asked_for(birds: Birds, start: Start) -> None:
     assert (await guild.fetch_member(birds.ada.id)).name == "ada"
     birds.guild.member("Cy", roles=(birds.guild.role("new"),))
     await birds.world.until(lambda: guild.get_member_named("cy"))
+
+
+async def test_not_only_people_talk(birds: Birds, start: Start) -> None:
+    kinds: list[tuple[str, bool, bool]] = []
+
+    class Listener(Bot):
+        async def on_message(self, message: discord.Message) -> None:
+            kinds.append((message.type.name, message.author.bot, message.webhook_id is not None))
+
+    await start(Listener())
+    other = birds.world.another_bot("Other")
+    birds.guild.member(other)
+    said = await other.says(birds.general, "beep")
+    await birds.world.webhook_says(birds.general, "Hook", "ding")
+    await birds.ada.starts_thread(said, "aside")
+    await birds.ada.starts_thread(birds.general, "own")
+    await birds.world.until(lambda: len(kinds) == 4)
+    assert kinds == [
+        ("default", True, False),
+        ("default", True, True),
+        ("thread_starter_message", False, False),
+        ("thread_created", False, False),
+    ]
+
+
+async def test_what_changes_is_told(birds: Birds, start: Start) -> None:
+    bot = await start(Bot(members=True))
+    guild = bot.guilds[0]
+    birds.general.close_to_everyone()
+    gulls = birds.guild.role("gulls")
+    birds.general.allow(gulls, Permission.VIEW_CHANNEL)
+    birds.guild.grant(birds.ada, gulls)
+    with pytest.raises(NotPossible):
+        await birds.bob.says(birds.general, "let me in")
+    await birds.world.until(lambda: (ada := guild.get_member(birds.ada.id)) and len(ada.roles) == 2)
+    channel, everyone = guild.get_channel(birds.general.id), guild.default_role
+    assert isinstance(channel, discord.TextChannel)
+    assert channel.overwrites_for(everyone).view_channel is False
+    birds.guild.loses(birds.bob)
+    birds.general.delete()
+    birds.world.outage(birds.guild)
+    await birds.world.until(lambda: guild.unavailable)
+    assert guild.get_member(birds.bob.id) is None
+    assert guild.get_channel(birds.general.id) is None
+    birds.world.outage(birds.guild, over=True)
+    await birds.world.until(lambda: not guild.unavailable)
 
 
 # -- connections
@@ -684,6 +730,20 @@ async def test_an_answer_may_be_lost(birds: Birds, start: Start) -> None:
     assert [m.content for m in birds.general.history] == ["done", "first"]
 
 
+async def test_the_network_before_discord_fails(birds: Birds, start: Start) -> None:
+    bot = await start(Bot())
+    channel = bot.get_partial_messageable(birds.general.id)
+    birds.world.faults.answer(429, "POST", "/messages", cloudflare=True)
+    with pytest.raises(discord.HTTPException) as banned:
+        await channel.send("hello")
+    assert banned.value.status == 429
+    birds.world.faults.answer(503, "CONNECT", "/gateway")
+    birds.world.drop_sockets()
+    await birds.ada.says(birds.general, "are you there?")
+    await birds.world.until(lambda: bot.said == ["are you there?"], 20)
+    assert birds.world.gateway.resumed + birds.world.gateway.identified == 2
+
+
 async def test_a_wait_that_fails_shows_the_world(birds: Birds) -> None:
     await birds.ada.says(birds.general, "hello?")
     with pytest.raises(AssertionError, match=r"Ada: hello\?"):
@@ -749,8 +809,7 @@ async def test_the_exchanges_keep_discords_contract(
     pytest.importorskip("jsonschema", reason="the checker of contracts needs jsonschema")
     await _everything(birds, start)
     recording = tmp_path / "discord.jsonl"
-    exchanges = [one for one in birds.world.exchanges if "/api/v10/" in one["url"]]
-    recording.write_text("\n".join(json.dumps(one) for one in exchanges))
+    recording.write_text("\n".join(json.dumps(one) for one in birds.world.api_exchanges))
     judged = subprocess.run([sys.executable, checker, recording, "--json"], capture_output=True, text=True)
     found = [json.loads(line) for line in judged.stdout.splitlines()]
     assert judged.returncode in (0, 1), judged.stderr

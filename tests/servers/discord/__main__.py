@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 
 from tests.servers.discord.broadcast import INTENTS, PRIVILEGED
@@ -36,7 +37,9 @@ async def _serve(chosen: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(sign, over.set)
     async with world:
         print(world.url, flush=True)
-        await over.wait()
+        parent, stopped = os.getppid(), asyncio.create_task(over.wait())
+        while not stopped.done() and os.getppid() == parent:  # nobody stops it when its starter is gone
+            await asyncio.wait((stopped,), timeout=1)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ class Commands:
         self._world = world
         self._sets: dict[int | None, dict[int, Json]] = {}
         self.overwrites: list[tuple[int | None, list[str]]] = []
-        self.hidden: dict[tuple[int, str], set[int]] = {}
 
     def of(self, guild: int | None = None) -> dict[int, Json]:
         """The commands of one guild, or the global ones."""

@@ -21,6 +21,7 @@ class Fault:
     every: int
     retry_after: float = 0.0
     everywhere: bool = False
+    cloudflare: bool = False
     seen: int = 0
     done: int = 0
 
@@ -35,6 +36,14 @@ class Fault:
             return False
         self.done += 1
         return True
+
+    def headers(self) -> dict[str, str]:
+        """What the refusal says besides."""
+        if self.kind != 429:
+            return {}
+        scope = {"X-RateLimit-Global": "true"} if self.everywhere else {}
+        via = {} if self.cloudflare else {"Via": "1.1 google"}
+        return scope | via | {"Retry-After": str(self.retry_after)}
 
     def body(self) -> Json:
         """What the refusal says."""
@@ -60,9 +69,17 @@ class Faults:
         every: int = 1,
         retry_after: float = 0.05,
         everywhere: bool = False,
+        cloudflare: bool = False,
     ) -> Fault:
-        """Answer with ``status`` and do nothing; a 429 carries ``retry_after`` and is global if ``everywhere``."""
-        return self._add(Fault(status, method, re.compile(path), times, every, retry_after, everywhere))
+        """Answer with ``status`` and do nothing; the method of opening the gateway is ``CONNECT``.
+
+        A 429 carries ``retry_after`` and is global if ``everywhere``; ``cloudflare`` makes the answer a page, as the
+        network in front of Discord does, which also answers 502 and 503.
+        """
+        cloudflare = cloudflare or status in (502, 503, 504)
+        return self._add(
+            Fault(status, method, re.compile(path), times, every, retry_after, everywhere, cloudflare)
+        )
 
     def close(self, method: str, path: str, *, times: int | None = 1, every: int = 1) -> Fault:
         """Close the connection without doing what was asked."""

@@ -148,6 +148,9 @@ class Gateway:
         self.sessions.clear()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        fault = self._world.faults.strike("CONNECT", "/gateway")
+        if fault is not None:
+            return web.Response(status=fault.kind if isinstance(fault.kind, int) else 503)
         ws = web.WebSocketResponse(compress=False, max_msg_size=0)
         await ws.prepare(request)
         socket = Socket(ws, request)

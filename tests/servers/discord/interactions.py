@@ -253,11 +253,9 @@ class Interaction:
 
     def change(self, message: Message, data: Json, files: Sequence[Attachment] | None) -> None:
         """Change one of the answers."""
-        loading = message.flags & LOADING
+        fills = bool(message.flags & LOADING)
         message.flags &= ~LOADING
-        self.world.edit(message, data, files)
-        if loading:  # filling in what was waited for does not show as an edit
-            message.edited = None
+        self.world.edit(message, data, files, fills=fills)
 
     def __repr__(self) -> str:
         return f"<Interaction {self.command_path or self.data.get('custom_id')} {self.content!r}>"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 REPLY, THREAD_CREATED, COMMAND, THREAD_STARTER, CONTEXT_MENU = 19, 18, 20, 21, 23
 EPHEMERAL, LOADING, HAS_THREAD, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 5, 1 << 15
 MENTION = re.compile(r"<(@&|@|#)!?(\d+)>")
+LASTING = EPHEMERAL | HAS_THREAD | COMPONENTS_V2
+SPOKEN = (0, REPLY, COMMAND, CONTEXT_MENU)
 BUTTON, SELECTS = 2, (3, 5, 6, 7, 8)
 
 
@@ -94,7 +96,7 @@ class Message:
     ephemeral_for: User | None = None
     thread: Channel | None = None
     interaction: Interaction | None = None
-    webhook: bool = False
+    webhook_id: int | None = None
     reactions: dict[str, list[User]] = field(default_factory=dict[str, list[User]])
     revisions: list[str] = field(default_factory=list[str])
 
@@ -168,8 +170,10 @@ class Message:
         }
         if self.nonce is not None:
             found["nonce"] = self.nonce
-        if self.webhook:
-            found |= {"webhook_id": str(bot.id), "application_id": str(bot.id)}
+        if self.webhook_id is not None:
+            found["webhook_id"] = str(self.webhook_id)
+        if self.webhook_id == bot.id:
+            found["application_id"] = str(bot.id)
         if self.interaction is not None:
             found["interaction_metadata"] = self.interaction.metadata()
         if self.reference_ids is not None:
@@ -205,7 +209,7 @@ class Message:
             return found
         found["guild_id"] = str(guild.id)
         member = guild.members.get(self.author.id)
-        if member is not None and not self.webhook:
+        if member is not None:
             found["member"] = member.partial()
         for mention in found["mentions"]:
             mentioned = guild.members.get(int(mention["id"]))
@@ -216,6 +220,8 @@ class Message:
     def text(self) -> str:
         """What a person sees of the message."""
         head = self.author.display
+        if self.type == THREAD_CREATED:
+            return f"{head} started the thread “{self.content}”"
         if self.ephemeral_for is not None:
             head += f" (only {self.ephemeral_for.display} sees this)"
         if self.interaction is not None and self.interaction.command_path:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.discord import commands, forms
+from tests.servers.discord import commands, forms, threads
 from tests.servers.discord.errors import NotPossible
 from tests.servers.discord.ids import Json
 from tests.servers.discord.interactions import AUTOCOMPLETE, COMPONENT, MODAL, TYPED, Interaction
@@ -65,7 +65,7 @@ class Person(User):
             raise NotPossible("there is nothing to send")
         self._here = channel
         if channel.is_thread:
-            self.world.join_thread(self, channel)
+            threads.join(self.world, self, channel)
         return self.world.post(
             channel,
             self,
@@ -114,12 +114,18 @@ class Person(User):
         channel = where.channel if isinstance(where, Message) else where
         wanted = Permission.CREATE_PRIVATE_THREADS if private else Permission.CREATE_PUBLIC_THREADS
         self._may(channel, wanted)
-        return self.world.start_thread(self, channel, name, message=message, private=private)
+        return threads.start(self.world, self, channel, name, message=message, private=private)
 
     async def adds_to_thread(self, thread: Channel, user: User) -> None:
         """Bring somebody into a thread, as mentioning them there does."""
         self._may(thread, Permission.SEND_MESSAGES_IN_THREADS)
-        self.world.join_thread(user, thread)
+        threads.join(self.world, user, thread)
+
+    async def closes_thread(self, thread: Channel, *, locked: bool = False) -> None:
+        """Close a thread of their own, or anybody's where they may manage threads; ``locked`` only a moderator can."""
+        if thread.owner is not self or locked:
+            self._may(thread, Permission.MANAGE_THREADS)
+        threads.archive(self.world, thread, locked=locked)
 
     # -- interactions
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.servers.discord import permissions
 from tests.servers.discord.ids import Json, born, now
+from tests.servers.discord.messages import SPOKEN, THREAD_STARTER
 from tests.servers.discord.permissions import Overwrite, Permission
 from tests.servers.discord.users import User
 
@@ -131,12 +132,12 @@ class Channel:
 
     @property
     def last(self) -> Message:
-        """The newest message that everybody here sees."""
-        return self.history[-1]
+        """The newest message that everybody here sees, without Discord's own."""
+        return [message for message in self.history if message.type in SPOKEN][-1]
 
     def of(self, author: User) -> list[Message]:
         """What ``author`` has posted here for everybody, oldest first."""
-        return [message for message in self.history if message.author is author]
+        return [message for message in self.history if message.author is author and message.type in SPOKEN]
 
     def allows(self, user: User) -> int:
         """The permissions of ``user`` here."""
@@ -163,11 +164,37 @@ class Channel:
 
     def deny(self, who: User | Role, permission: int) -> None:
         """Take ``permission`` away from a person or a role in this channel."""
-        self._overwrite(who).deny |= permission
+        one = self._overwrite(who)
+        one.deny |= permission
+        one.allow &= ~permission
+        self._changed()
 
     def allow(self, who: User | Role, permission: int) -> None:
         """Give ``permission`` to a person or a role in this channel."""
-        self._overwrite(who).allow |= permission
+        one = self._overwrite(who)
+        one.allow |= permission
+        one.deny &= ~permission
+        self._changed()
+
+    def rename(self, name: str) -> None:
+        """Give the channel another name."""
+        self.name = name
+        self._changed()
+
+    def delete(self) -> None:
+        """Take the channel or thread away, with all that was said in it."""
+        assert self.guild is not None
+        name = "THREAD_DELETE" if self.is_thread else "CHANNEL_DELETE"
+        self.world.emit(name, self.json(), guild=self.guild)
+        for thread in [t for t in self.guild.threads.values() if t.parent is self]:
+            thread.delete()
+        for known in (self.guild.channels, self.guild.threads, self.world.channels):
+            known.pop(self.id, None)
+
+    def _changed(self) -> None:
+        name = "THREAD_UPDATE" if self.is_thread else "CHANNEL_UPDATE"
+        self.world.emit(name, self.json(), guild=self.guild)
+        self.world.changed()
 
     def close_to_everyone(self) -> None:
         """Hide the channel from all who are not let in with ``allow``."""
@@ -236,7 +263,11 @@ class Channel:
 
         Answers that only one person sees are left out unless ``viewer`` is that person.
         """
-        seen = [m for m in self.messages.values() if m.ephemeral_for in (None, viewer)]
+        seen = [
+            m
+            for m in self.messages.values()
+            if m.ephemeral_for in (None, viewer) and m.type != THREAD_STARTER
+        ]
         return "\n".join(message.text() for message in seen)
 
     def __repr__(self) -> str:
@@ -303,12 +334,25 @@ class Guild:
 
     def grant(self, user: User, role: Role) -> None:
         """Give a member a role."""
-        member = self.members[user.id]
-        member.roles.append(role)
-        data = member.json() | {"guild_id": str(self.id)}
-        self.world.emit(
-            "GUILD_MEMBER_UPDATE", data, guild=self, needs=None if user is self.world.bot else "GUILD_MEMBERS"
-        )
+        self.members[user.id].roles.append(role)
+        self.member_changed(user)
+
+    def member_changed(self, user: User) -> None:
+        """Tell of a member's new roles or name."""
+        data = self.members[user.id].json() | {"guild_id": str(self.id)}
+        needs = None if user is self.world.bot else "GUILD_MEMBERS"
+        self.world.emit("GUILD_MEMBER_UPDATE", data, guild=self, needs=needs)
+
+    def revoke(self, user: User, role: Role) -> None:
+        """Take a role away from a member."""
+        self.members[user.id].roles.remove(role)
+        self.member_changed(user)
+
+    def loses(self, user: User) -> None:
+        """Let a member leave or be thrown out."""
+        del self.members[user.id]
+        data = {"guild_id": str(self.id), "user": user.json()}
+        self.world.emit("GUILD_MEMBER_REMOVE", data, guild=self, needs="GUILD_MEMBERS")
 
     def kick_bot(self) -> None:
         """Take the bot out of the guild."""

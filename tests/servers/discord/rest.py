@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.servers.discord.server import DiscordServer
 
 API = "/api/v10"
+DROPPED = "X-Dropped"  # marks in the recording what never arrived
 MAJOR = ("channel_id", "guild_id", "webhook_id", "webhook_token")
 Answer = tuple[int, Any]
 Handler = Callable[["Call"], Answer]
@@ -90,10 +91,12 @@ class Rest:
             if fault is not None and fault.kind == CLOSE:
                 return _abort(request)
             if fault is not None and isinstance(fault.kind, int):
-                headers = (
-                    {"Via": "1.1 google", "Retry-After": str(fault.retry_after)} if fault.kind == 429 else {}
+                if not fault.cloudflare:
+                    return _answer(fault.kind, fault.body(), fault.headers())
+                page = f"<html><h1>{fault.kind}</h1></html>"
+                return web.Response(
+                    status=fault.kind, text=page, content_type="text/html", headers=fault.headers()
                 )
-                return _answer(fault.kind, fault.body(), headers)
             params = dict(request.match_info)
             if route.needs_token and request.headers.get("Authorization") != f"Bot {world.token}":
                 return _answer(401, errors.UNAUTHORIZED.body, {})
@@ -137,7 +140,7 @@ def _answer(status: int, body: Any, headers: dict[str, str]) -> web.Response:
 def _abort(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
-    return web.Response(status=500)
+    return web.Response(status=500, headers={DROPPED: "1"})
 
 
 def _read(content_type: str, raw: bytes) -> tuple[Any, Sequence[Upload]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.servers.discord import errors
+from tests.servers.discord import errors, threads
 from tests.servers.discord.ids import Json
 from tests.servers.discord.permissions import Permission
 from tests.servers.discord.places import Channel
@@ -128,11 +128,29 @@ def edit_channel(call: Call) -> Answer:
     one.name = call.json.get("name", one.name)
     if one.is_thread:
         archived = call.json.get("archived", one.archived)
-        call.world.archive(one, archived=archived, locked=call.json.get("locked", one.locked))
+        threads.archive(call.world, one, archived=archived, locked=call.json.get("locked", one.locked))
     else:
         one.topic = call.json.get("topic", one.topic)
-        call.world.emit("CHANNEL_UPDATE", one.json(), guild=one.guild)
+        one.rename(one.name)
     return 200, one.json()
+
+
+def delete_channel(call: Call) -> Answer:
+    """Take a channel or thread away."""
+    one = call.world.find_channel(call.params["channel_id"])
+    need(call, one, Permission.MANAGE_THREADS if one.is_thread else Permission.MANAGE_CHANNELS)
+    gone = one.json()
+    one.delete()
+    return 200, gone
+
+
+def rename_myself(call: Call) -> Answer:
+    """Take another nickname in a guild."""
+    guild = call.world.find_guild(call.params["guild_id"])
+    own = guild.members[call.world.bot.id]
+    own.nick = call.json.get("nick")
+    guild.member_changed(call.world.bot)
+    return 200, own.json()
 
 
 def open_direct(call: Call) -> Answer:
@@ -154,7 +172,9 @@ def thread_from_message(call: Call) -> Answer:
     if message.channel.guild is None or message.channel.is_thread:
         raise errors.Refusal(400, 50024, "Cannot execute action on this channel type")
     name = _thread_name(call)
-    return 201, _thread(call, call.world.start_thread(call.world.bot, message.channel, name, message=message))
+    return 201, _thread(
+        call, threads.start(call.world, call.world.bot, message.channel, name, message=message)
+    )
 
 
 def thread(call: Call) -> Answer:
@@ -162,7 +182,7 @@ def thread(call: Call) -> Answer:
     place = call.world.find_channel(call.params["channel_id"])
     private = call.json.get("type", 12) == 12
     need(call, place, Permission.CREATE_PRIVATE_THREADS if private else Permission.CREATE_PUBLIC_THREADS)
-    made = call.world.start_thread(call.world.bot, place, _thread_name(call), private=private)
+    made = threads.start(call.world, call.world.bot, place, _thread_name(call), private=private)
     return 201, _thread(call, made)
 
 
@@ -186,7 +206,7 @@ def thread_members(call: Call) -> Answer:
 
 def join_thread(call: Call) -> Answer:
     """Join a thread."""
-    call.world.join_thread(call.world.bot, call.world.find_channel(call.params["channel_id"]))
+    threads.join(call.world, call.world.bot, call.world.find_channel(call.params["channel_id"]))
     return 204, None
 
 
@@ -195,13 +215,13 @@ def add_to_thread(call: Call) -> Answer:
     one = call.world.users.get(call.number("user_id"))
     if one is None:
         raise errors.UNKNOWN_USER
-    call.world.join_thread(one, call.world.find_channel(call.params["channel_id"]))
+    threads.join(call.world, one, call.world.find_channel(call.params["channel_id"]))
     return 204, None
 
 
 def leave_thread(call: Call) -> Answer:
     """Leave a thread."""
-    call.world.leave_thread(call.world.bot, call.world.find_channel(call.params["channel_id"]))
+    threads.leave(call.world, call.world.bot, call.world.find_channel(call.params["channel_id"]))
     return 204, None
 
 
@@ -224,6 +244,8 @@ ROUTES = [
     Route("GET", "/guilds/{guild_id}/members/{user_id}", member),
     Route("GET", "/channels/{channel_id}", channel),
     Route("PATCH", "/channels/{channel_id}", edit_channel),
+    Route("DELETE", "/channels/{channel_id}", delete_channel),
+    Route("PATCH", "/guilds/{guild_id}/members/@me", rename_myself),
     Route("POST", "/channels/{channel_id}/messages/{message_id}/threads", thread_from_message),
     Route("POST", "/channels/{channel_id}/threads", thread),
     Route("GET", THREAD_MEMBERS, thread_members),

@@ -12,13 +12,13 @@ from tests.servers.discord.gateway import INVALID, RECONNECT, Gateway
 from tests.servers.discord.ids import Json
 from tests.servers.discord.people import Person
 from tests.servers.discord.ratelimits import RateLimits
-from tests.servers.discord.rest import Rest
+from tests.servers.discord.rest import API, DROPPED, Rest
 from tests.servers.discord.routes_interactions import ROUTES as INTERACTION_ROUTES
 from tests.servers.discord.routes_messages import ROUTES as MESSAGE_ROUTES
 from tests.servers.discord.routes_places import ROUTES as PLACE_ROUTES
 from tests.servers.discord.users import User
 from tests.servers.discord.world import World
-from tests.servers.loopback import Loopback
+from tests.servers.loopback import Exchange, Loopback
 
 FLAGS = {"GUILD_PRESENCES": 1 << 13, "GUILD_MEMBERS": 1 << 15, "MESSAGE_CONTENT": 1 << 19}
 
@@ -64,6 +64,12 @@ class DiscordServer(World, Loopback):
     async def _close(self, _: object) -> None:
         for socket in list(self.gateway.sockets):
             socket.drop()
+
+    @property
+    def api_exchanges(self) -> list[Exchange]:
+        """The recorded exchanges that a contract can judge: those with the API that were answered."""
+        kept = [one for one in self.exchanges if f"{API}/" in one["url"]]
+        return [one for one in kept if DROPPED not in one["response_headers"]]
 
     # -- what the bot is told about itself
 

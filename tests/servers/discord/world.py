@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from tests.servers.discord import errors
+from tests.servers.discord import errors, threads
 from tests.servers.discord.broadcast import Broadcast, where
 from tests.servers.discord.commands import Commands
 from tests.servers.discord.ids import Json, Snowflakes, now
 from tests.servers.discord.interactions import Interaction
 from tests.servers.discord.messages import (
-    HAS_THREAD,
+    LASTING,
     REPLY,
     Attachment,
     Message,
@@ -22,7 +22,7 @@ from tests.servers.discord.messages import (
 )
 from tests.servers.discord.people import Person
 from tests.servers.discord.pings import pings
-from tests.servers.discord.places import DIRECT, PRIVATE_THREAD, PUBLIC_THREAD, Channel, Guild, Member
+from tests.servers.discord.places import DIRECT, Channel, Guild, Member
 from tests.servers.discord.users import User
 
 NONCE_LIVES_S = 300.0
@@ -83,6 +83,13 @@ class World(Broadcast):
         guild.members.pop(self.bot.id, None)
         self.emit("GUILD_DELETE", {"id": str(guild.id)}, guild=guild)
         self.guilds.pop(guild.id, None)
+        self.changed()
+
+    def outage(self, guild: Guild, *, over: bool = False) -> None:
+        """Let Discord lose ``guild`` for a while, or let it be there again."""
+        gone = {"id": str(guild.id), "unavailable": True}
+        data = self.guild_create(guild, joined=False) if over else gone
+        self.emit("GUILD_CREATE" if over else "GUILD_DELETE", data, guild=guild)
 
     def guild_create(self, guild: Guild, *, joined: bool = True) -> Json:
         """The guild as the gateway introduces it; ``joined`` is off where the bot was in it before."""
@@ -144,6 +151,16 @@ class World(Broadcast):
 
     # -- what is said
 
+    async def webhook_says(self, channel: Channel, name: str, text: str) -> Message:
+        """Post a message through somebody's webhook."""
+        author = self._known(User(self.ids(), name, bot=True))
+        message = Message(self.ids(), channel, author, text, webhook_id=author.id)
+        self._read_mentions(message, None)
+        channel.messages[message.id] = message
+        self.emit_message("MESSAGE_CREATE", message)
+        self.changed(message)
+        return message
+
     def store(
         self, channel: Channel, name: str, content_type: str | None, data: bytes, *, ephemeral: bool = False
     ) -> Attachment:
@@ -182,11 +199,14 @@ class World(Broadcast):
         if reply_to is not None:
             message.type = message.type or REPLY
             message.reference = reply_to
-            message.reference_ids = reference_ids or reference_to(reply_to)
+            message.reference_ids = reference_to(reply_to)
+        if reference_ids is not None:
+            message.reference_ids = reference_ids
         message.nonce = nonce
         message.ephemeral_for = ephemeral_for
         message.interaction = interaction
-        message.webhook = interaction is not None
+        if interaction is not None:
+            message.webhook_id = self.bot.id
         self._read_mentions(message, allowed_mentions)
         channel.messages[message.id] = message
         if nonce is not None:
@@ -194,7 +214,7 @@ class World(Broadcast):
         if channel.is_thread:
             channel.posted += 1
             if channel.archived and not channel.locked:
-                self.archive(channel, archived=False)
+                threads.archive(self, channel, archived=False)
         if author in channel.typing:
             channel.typing.remove(author)
         if ephemeral_for is None:
@@ -217,21 +237,33 @@ class World(Broadcast):
         if message.pings is None:  # an edit notifies nobody
             message.pings = found
 
-    def edit(self, message: Message, change: Json, attachments: Sequence[Attachment] | None = None) -> None:
-        """Change what a message says; ``change`` holds the fields of the API that are given."""
+    def edit(
+        self,
+        message: Message,
+        change: Json,
+        attachments: Sequence[Attachment] | None = None,
+        *,
+        fills: bool = False,
+    ) -> None:
+        """Change what a message says; ``change`` holds the fields of the API that are given.
+
+        What ``fills`` in an answer that was waited for does not show as an edit.
+        """
         if "content" in change:
-            message.revisions.append(message.content)
+            if not fills:
+                message.revisions.append(message.content)
             message.content = change["content"] or ""
         if "embeds" in change:
             message.embeds = change["embeds"] or ()
         if "components" in change:
             message.components = change["components"] or ()
         if change.get("flags") is not None:
-            message.flags = change["flags"]
+            message.flags = message.flags & LASTING | int(change["flags"])
         if attachments is not None:
             message.attachments = attachments
         self._read_mentions(message, change.get("allowed_mentions"))
-        message.edited = now()
+        if not fills:
+            message.edited = now()
         if message.ephemeral_for is None:
             self.emit_message("MESSAGE_UPDATE", message)
         self.changed(message)
@@ -298,64 +330,6 @@ class World(Broadcast):
         if channel.guild is not None and user.id in channel.guild.members:
             data["member"] = channel.guild.members[user.id].json()
         self.emit("TYPING_START", data, channel=channel, needs="MESSAGE_TYPING")
-        self.changed()
-
-    # -- threads
-
-    def start_thread(
-        self,
-        owner: User,
-        channel: Channel,
-        name: str,
-        *,
-        message: Message | None = None,
-        private: bool = False,
-    ) -> Channel:
-        """Start a thread in ``channel``, from a message or from nothing; its id is the message's."""
-        key = self.ids() if message is None else message.id
-        thread = Channel(self, key, name, PRIVATE_THREAD if private else PUBLIC_THREAD, channel.guild)
-        thread.parent = channel
-        thread.owner = owner
-        thread.joined[owner.id] = now()
-        assert channel.guild is not None
-        channel.guild.threads[key] = self.channels[key] = thread
-        if message is not None:
-            message.thread = thread
-            message.flags |= HAS_THREAD
-        data = thread.json() | {"newly_created": True}
-        self.emit("THREAD_CREATE", data, channel=thread)
-        if message is not None:
-            self.emit_message("MESSAGE_UPDATE", message)
-        self.changed()
-        return thread
-
-    def join_thread(self, user: User, thread: Channel) -> None:
-        """Make ``user`` a member of ``thread``."""
-        if user.id in thread.joined:
-            return
-        thread.joined[user.id] = now()
-        if user is self.bot and thread.type == PRIVATE_THREAD:
-            self.emit("THREAD_CREATE", thread.json(), channel=thread)
-        data = where(thread) | {"id": str(thread.id), "member_count": len(thread.joined)}
-        data["added_members"] = [thread.thread_member(user)]
-        self.emit(
-            "THREAD_MEMBERS_UPDATE", data, channel=thread, needs=None if user is self.bot else "GUILD_MEMBERS"
-        )
-        self.changed()
-
-    def leave_thread(self, user: User, thread: Channel) -> None:
-        """Take ``user`` out of ``thread``."""
-        if thread.joined.pop(user.id, None) is None:
-            return
-        data = where(thread) | {"id": str(thread.id), "member_count": len(thread.joined)}
-        data["removed_member_ids"] = [str(user.id)]
-        self.emit("THREAD_MEMBERS_UPDATE", data, guild=thread.guild)
-        self.changed()
-
-    def archive(self, thread: Channel, *, archived: bool = True, locked: bool = False) -> None:
-        """Close a thread or open it again."""
-        thread.archived, thread.locked = archived, locked
-        self.emit("THREAD_UPDATE", thread.json(), channel=thread)
         self.changed()
 
     # -- who hears of it
