@@ -237,7 +237,6 @@ def _manner(settings: Settings) -> Manner:
         default_model=settings.models.default,
         temperature=settings.models.temperature,
         max_output_tokens=settings.models.max_output_tokens,
-        message_characters=settings.limits.message_characters,
         waiting_messages=settings.limits.waiting_messages,
         reply_seconds=settings.limits.reply_seconds,
     )

@@ -21,7 +21,7 @@ from bot import context
 from bot.asking import Asking
 from bot.context import Rules, Shown
 from bot.errors import for_person
-from bot.limits import Lanes, check_text
+from bot.limits import Lanes
 from bot.notices import Notices
 from bot.scenes import Scene, Scenes
 from bot.turn import Manner, Turn, completion, generate, spoken
@@ -79,7 +79,6 @@ class Conversations:
 
     async def speak(self, message: Message, reply: Reply, heard: Heard = NOTHING) -> Spoken:
         """Answer a message. Raises ``UserError`` for what the person can mend, before anything is kept."""
-        check_text(message.text, self._manner.message_characters, enough=bool(heard.images))
         scene = await self._scenes.find(message.place, message.who)
         return await self._answer(scene, message.place, message.text, message.key, reply, heard)
 

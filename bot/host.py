@@ -118,9 +118,9 @@ class Application:
 
     async def _read(self, message: Message) -> tuple[Message, Heard]:
         """The message with what its files say."""
+        check_text(message.text, self._longest, enough=bool(message.attachments))
         if not message.attachments:
             return message, NOTHING
-        check_text(message.text, self._longest, enough=True)
         reading = await attachments.read(message.text, message.attachments, self._services.attachments)
         if not reading.text.strip() and not reading.images:
             raise UserError(f"I cannot read {', '.join(reading.declined)}.")

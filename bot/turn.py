@@ -30,7 +30,6 @@ class Manner:
     default_model: str
     temperature: float | None
     max_output_tokens: int
-    message_characters: int
     waiting_messages: int
     reply_seconds: float
 

@@ -22,6 +22,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "avatar list": ("Guide", "Workshop"),
     "examples list": ("laser",),
     "stats": ("Exchanges", "5.00 of 5"),
+    "models": ("embedded:base", "answers only from its examples"),
     "privacy show": ("Kept", "you were not asked yet"),
     "export": ("workshop.jsonl",),
     "check": ("All is well", "embedded:base"),

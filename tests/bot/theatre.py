@@ -26,7 +26,7 @@ from bot.notices import Notices
 from bot.recovery import Recovery
 from bot.scenes import Scenes
 from bot.services import Services
-from bot.settings import Configuration, ModelSettings, Secrets, Settings
+from bot.settings import Configuration, LimitSettings, ModelSettings, Secrets, Settings
 from bot.turn import Manner
 from storage import clock
 from storage.database import Database
@@ -38,7 +38,6 @@ MANNER = Manner(
     default_model="scripted:one",
     temperature=0.5,
     max_output_tokens=100,
-    message_characters=2000,
     waiting_messages=2,
     reply_seconds=30,
 )
@@ -218,7 +217,9 @@ def play(
     """The application on this database, with the scripted model, the embedded one and ``others`` by their vendor's name."""
     model = model or Scripted()
     configuration = Configuration(
-        settings=Settings(models=ModelSettings(default=default)),
+        settings=Settings(
+            models=ModelSettings(default=default), limits=LimitSettings(message_characters=2000)
+        ),
         secrets=Secrets(),
         data_dir=folder,
         source=None,
