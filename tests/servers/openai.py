@@ -55,6 +55,7 @@ class Reply:
     cut_after: int | None = None
     raw: Sequence[bytes] | None = None
     content_type: str = "text/event-stream"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class OpenAIServer(Loopback):
 
     async def _streamed(self, request: web.Request, answer: Reply, body: dict[str, Any]) -> Stream:
         response = Stream(content_type=answer.content_type)
-        response.headers.update(self._ids())
+        response.headers.update(self._ids() | dict(answer.headers))
         await response.prepare(request)
         if answer.raw is None:
             first, pieces, last = _events(answer, body, self._id())

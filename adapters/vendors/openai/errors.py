@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -93,7 +94,6 @@ class Explainer:
     def __init__(self, endpoint: Endpoint) -> None:
         self._vendor = endpoint.vendor
         self._secrets = endpoint.secrets
-        self._own_address = bool(endpoint.address)
 
     def of(self, error: Exception, model: str) -> VendorError:
         """The error of ours for one of ``TRANSPORT``."""
@@ -184,19 +184,23 @@ class Explainer:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that ``retry-after-ms`` or ``Retry-After`` (seconds or a date) asks to wait, None without."""
-    try:
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    except (KeyError, ValueError):
-        pass
+    if (milliseconds := _number(headers.get("retry-after-ms", ""))) is not None:
+        return milliseconds / 1000
     value = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    if (seconds := _number(value)) is not None:
+        return seconds
     then = _date(value)
     # By the server's own clock, where it shows it: ours may be wrong.
     now = _date(headers.get("date", "")) or datetime.now(UTC)
     return None if then is None else max(0.0, (then - now).total_seconds())
+
+
+def _number(value: str) -> float | None:
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return max(0.0, found) if math.isfinite(found) else None
 
 
 def _date(value: str) -> datetime | None:

@@ -63,8 +63,12 @@ class OpenAIChat:
         limit = clock() + self._endpoint.first_seconds
         response = await self._open(request, limit)
         reader = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
-        whole = "json" in response.headers.get("content-type", "")
+        kind = response.headers.get("content-type", "")
+        whole = "json" in kind
         try:
+            if "html" in kind:
+                what = "sent a web page instead of an answer: its base_url may be wrong"
+                raise self._explain.unavailable(what, request.model)
             while not answer.done and (data := await self._read(reader, limit, answer, request.model)):
                 limit = clock() + self._endpoint.silence_seconds
                 if whole:
