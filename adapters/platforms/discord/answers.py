@@ -153,7 +153,7 @@ def payload(
     content = "\n\n".join(blocks)
     if len(content) > MESSAGE * PARTS:
         files.append(File("answer.md", content.encode("utf-8", "replace"), "text/markdown"))
-        content = f"{split(content, _BEGINNING)[0]}\n\n-# The whole of it is in answer.md."
+        content = f"{split(content, _BEGINNING)[0]} …\n\n-# The whole of it is in answer.md."
     given = (*((answer.picture,) if answer.picture else ()), *answer.files, *files)
     posted = tuple(file for file in given if len(file.data) <= upload)
     content = "\n".join((content, *(_too_large(file) for file in given if file not in posted))).strip()

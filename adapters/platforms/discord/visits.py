@@ -7,7 +7,7 @@ and what is later than that is said in another way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
@@ -168,15 +168,20 @@ class Visit:
         elif self._deferred == "thinking" and shown.private == self._private:
             await self._write_over(parts.pop(0))
         elif self._deferred == "thinking":
-            # A promise that only one person sees cannot become a message for all, nor the other way round.
+            # A promise that one person sees cannot become a message for all, nor the other way round; and as long as it
+            # stands, Discord takes the next message for what was promised.
+            await self.redraw("-# …")
+            last = await self._follow(parts, private=shown.private)
             await self.interaction.delete_original_response()
+            return last
         elif in_place and shown.private:
             await self._write_over(parts.pop(0))
+        return await self._follow(parts, private=shown.private)
+
+    async def _follow(self, parts: Sequence[Part], *, private: bool) -> discord.WebhookMessage | None:
         last = None
         for part in parts:
-            last = await self.interaction.followup.send(
-                **part.arguments(), ephemeral=shown.private, wait=True
-            )
+            last = await self.interaction.followup.send(**part.arguments(), ephemeral=private, wait=True)
         return last
 
     async def _write_over(self, part: Part) -> None:
