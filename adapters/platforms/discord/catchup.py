@@ -40,8 +40,6 @@ class Catchup:
         hearing: Hearing,
         options: Options,
         clock: Callable[[], int],
-        *,
-        touch_seconds: float,
     ) -> None:
         self._wire = wire
         self._client = wire.client
@@ -49,7 +47,6 @@ class Catchup:
         self._hearing = hearing
         self._options = options
         self._clock = clock
-        self._touch_seconds = touch_seconds
         self._down: set[int | None] = {None}
         self._owed = asyncio.Semaphore(_OWED_AT_ONCE)
         self._searching: asyncio.Task[None] | None = None
@@ -60,7 +57,7 @@ class Catchup:
         while True:
             if not self._down:
                 await self._touch()
-            await asyncio.sleep(self._touch_seconds)
+            await asyncio.sleep(self._wire.tempo.touch)
 
     def up(self, shard: int | None) -> None:
         """A connection is there, and everything that was said meanwhile has come or is searched for."""

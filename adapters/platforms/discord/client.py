@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from adapters.platforms.discord.options import Options
+from adapters.platforms.discord.tempo import Tempo
 
 log = structlog.get_logger()
 
@@ -32,7 +34,7 @@ def wanted_intents() -> discord.Intents:
     return intents
 
 
-def make_client(options: Options) -> tuple[discord.Client, discord.Intents]:
+def make_client(options: Options, tempo: Tempo) -> tuple[discord.Client, discord.Intents]:
     """A client that is not connected yet, and the intents that it will ask for when it connects."""
     point_at(options.api_url)
     intents = wanted_intents()
@@ -43,16 +45,17 @@ def make_client(options: Options) -> tuple[discord.Client, discord.Intents]:
         "member_cache_flags": discord.MemberCacheFlags.none(),
         # We look messages up in our own log; theirs would be searched from one end on every edit.
         "max_messages": None,
+        "guild_ready_timeout": tempo.ready,
     }
     if options.presence:
         common["activity"] = discord.CustomActivity(options.presence)
     if options.shard_count == 1 and not options.shard_ids:
-        return _Single(**common), intents
+        return _Single(tempo, **common), intents
     if options.shard_count:
         common["shard_count"] = options.shard_count
     if options.shard_ids:
         common["shard_ids"] = list(options.shard_ids)
-    return _Sharded(**common), intents
+    return _Sharded(tempo, **common), intents
 
 
 def point_at(api_url: str) -> None:
@@ -67,11 +70,29 @@ def point_at(api_url: str) -> None:
 
 
 class _Single(discord.Client):
+    def __init__(self, tempo: Tempo, **options: Any) -> None:
+        self._tempo = tempo
+        super().__init__(**options)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Leave Discord the time that it wants between two sessions."""
+        if not initial:
+            await asyncio.sleep(self._tempo.identify)
+
     def _get_state(self, **options: Any) -> Any:
         return _guard(super()._get_state(**options))
 
 
 class _Sharded(discord.AutoShardedClient):
+    def __init__(self, tempo: Tempo, **options: Any) -> None:
+        self._tempo = tempo
+        super().__init__(**options)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Leave Discord the time that it wants between two sessions."""
+        if not initial:
+            await asyncio.sleep(self._tempo.identify)
+
     def _get_state(self, **options: Any) -> Any:
         return _guard(super()._get_state(**options))
 

@@ -33,8 +33,6 @@ class Events:
         continuity: Continuity,
         options: Options,
         clock: Callable[[], int],
-        *,
-        touch_seconds: float,
     ) -> None:
         self.wire = wire
         self._client = wire.client
@@ -43,8 +41,8 @@ class Events:
         self._options = options
         self._clock = clock
         self._hearing = Hearing(wire, host, options)
-        self._catchup = Catchup(wire, continuity, self._hearing, options, clock, touch_seconds=touch_seconds)
-        self._busy: set[asyncio.Task[Any] | None] = set()
+        self._catchup = Catchup(wire, continuity, self._hearing, options, clock)
+        self._busy: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._keeping: asyncio.Task[None] | None = None
         sharded = isinstance(self._client, discord.AutoShardedClient)
@@ -111,6 +109,7 @@ class Events:
         if self._closing:
             return
         task = asyncio.current_task()
+        assert task is not None
         self._busy.add(task)
         try:
             await self._hearing.hear(message)

@@ -15,9 +15,7 @@ from adapters.platforms.discord.invite import PORTAL, WRONG_TOKEN
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import PLATFORM, check_access, target_of
 from adapters.platforms.discord.sending import say, wire_of
-
-_TOUCH_SECONDS = 15.0
-_GRACE_SECONDS = 120.0
+from adapters.platforms.discord.tempo import Tempo
 
 NO_INTENT = (
     f"Discord refuses to say what people write: switch on the Message Content Intent under Bot on {PORTAL}, "
@@ -34,15 +32,13 @@ class Discord:
         options: Options,
         clock: Callable[[], int],
         *,
-        touch_seconds: float = _TOUCH_SECONDS,
-        retry_seconds: float = 1.0,
+        tempo: Tempo | None = None,
     ) -> None:
         check_access(options)
         self._token = token
         self._options = options
         self._clock = clock
-        self._touch_seconds = touch_seconds
-        self._retry_seconds = retry_seconds
+        self._tempo = tempo or Tempo()
         self._events: Events | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -69,13 +65,11 @@ class Discord:
 
     def client(self, host: Host, continuity: Continuity) -> discord.Client:
         """The client with everything attached, not connected yet."""
-        client, intents = make_client(self._options)
+        client, intents = make_client(self._options, self._tempo)
         wire = wire_of(client, self._options)
-        wire.retry_seconds = self._retry_seconds
+        wire.tempo = self._tempo
         self._closing = None
-        self._events = Events(
-            wire, intents, host, continuity, self._options, self._clock, touch_seconds=self._touch_seconds
-        )
+        self._events = Events(wire, intents, host, continuity, self._options, self._clock)
         return client
 
     async def tell(self, place: Place, answer: Answer) -> None:
@@ -91,7 +85,7 @@ class Discord:
         """Take no more messages; replies that are being given finish first."""
         if self._events is not None:
             if self._closing is None:
-                self._closing = asyncio.create_task(self._events.close(_GRACE_SECONDS))
+                self._closing = asyncio.create_task(self._events.close(self._tempo.grace))
             await asyncio.shield(self._closing)
 
 

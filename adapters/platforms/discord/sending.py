@@ -22,6 +22,7 @@ from adapters.platforms.discord.answers import Part
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.pacing import Pacing
 from adapters.platforms.discord.posted import Posted, nonce_of, posted_of
+from adapters.platforms.discord.tempo import Tempo
 
 log = structlog.get_logger()
 
@@ -29,12 +30,9 @@ T = TypeVar("T")
 
 # A model's text pings nobody, whatever it says: neither when posted nor through an edit.
 NOBODY: Mapping[str, Any] = {"parse": [], "replied_user": False}
-# Within this Discord knows a nonce again; afterwards we look for ourselves.
-NONCE_SECONDS = 120.0
 
 _AWAY = (OSError, aiohttp.ClientError, TimeoutError)
 _ONE_TRY_SECONDS = 60.0
-_PATIENCE_SECONDS = 600.0
 _LONGEST_WAIT_SECONDS = 30.0
 _KNOWN_PARTS = 4096
 _UNKNOWN_MESSAGE = 10008
@@ -47,9 +45,7 @@ class Wire:
     client: discord.Client
     options: Options
     pacing: Pacing
-    retry_seconds: float = 1.0
-    patience_seconds: float = _PATIENCE_SECONDS
-    nonce_seconds: float = NONCE_SECONDS
+    tempo: Tempo = field(default_factory=Tempo)
     random: random.Random = field(default_factory=random.Random)
     last_parts: OrderedDict[str, str] = field(default_factory=OrderedDict[str, str])
     tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
@@ -139,8 +135,8 @@ def is_gone(error: discord.HTTPException) -> bool:
 async def until_done(wire: Wire, doing: str, attempt: Callable[[], Awaitable[T]]) -> T:
     """Try until it is done, Discord declines, or patience ends; what Discord declines is raised at once."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + wire.patience_seconds
-    pause = wire.retry_seconds
+    deadline = loop.time() + wire.tempo.patience
+    pause = wire.tempo.retry
     while True:
         try:
             async with asyncio.timeout(_ONE_TRY_SECONDS):
@@ -164,7 +160,7 @@ async def until_done(wire: Wire, doing: str, attempt: Callable[[], Awaitable[T]]
 def _asked_wait(error: discord.HTTPException) -> float:
     """How long Discord asks to be left alone."""
     try:
-        return min(float(error.response.headers.get("Retry-After", 0)), _PATIENCE_SECONDS)
+        return float(error.response.headers.get("Retry-After", 0))
     except ValueError:
         return 0.0
 
@@ -185,7 +181,7 @@ async def post(
         nonlocal first
         if first is None:
             first = loop.time()
-        elif look is not None and loop.time() - first > wire.nonce_seconds:
+        elif look is not None and loop.time() - first > wire.tempo.nonce:
             found = await look()
             if found is not None:
                 return found
