@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import aiohttp
 import discord
 import structlog
 from discord import app_commands
@@ -94,7 +95,7 @@ class Interactions:
     async def _apologise(self, visit: Visit, sentence: str) -> None:
         try:
             await visit.show(Answer(sentence, ok=False))
-        except discord.HTTPException as error:
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
             log.info("nobody could be told", reference=visit.reference, error=str(error))
 
     # Commands
@@ -178,6 +179,8 @@ class Interactions:
         bar = Bar(visit, draws=draws)
         call = await visit.call(command.name, values, bar, confirmed=sure)
         reply = self._reply(visit, call)
+        if command.name == "regenerate":
+            reply.start_typing()
         try:
             answer = await self._desk.host.command(call, reply)
         finally:

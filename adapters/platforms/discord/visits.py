@@ -195,10 +195,12 @@ class Visit:
     async def _late(self, shown: Payload) -> None:
         """Fifteen minutes are over: what all may read goes into the channel, what is private to the person."""
         where = self.interaction.user if shown.private else self.room
-        log.info("answered late", interaction=self.interaction.id, private=shown.private)
-        if isinstance(where, discord.abc.Messageable):
-            for part in shown.parts:
-                await where.send(**part.arguments())
+        try:
+            if isinstance(where, discord.abc.Messageable):
+                for part in shown.parts:
+                    await where.send(**part.arguments())
+        except discord.HTTPException as error:
+            log.warning("an answer came too late", interaction=self.interaction.id, error=str(error))
 
 
 class Bar:

@@ -10,6 +10,7 @@ from typing import Any
 
 import discord
 import simcord
+from discord.http import MultipartParameters
 from simcord.actors import _dispatch_actor_interaction  # pyright: ignore[reportPrivateUsage]
 from simcord.builders import ChannelHandle, GuildHandle
 from simcord.results import InteractionResult
@@ -207,7 +208,10 @@ class World:
         return self.guild.add_member(user, roles=[role])
 
     async def reply(
-        self, text: str = "An answer.", exchange: str = EXCHANGE, components: list[dict[str, Any]] | None = None
+        self,
+        text: str = "An answer.",
+        exchange: str = EXCHANGE,
+        components: list[dict[str, Any]] | None = None,
     ) -> discord.Message:
         """A reply of the avatar, with its buttons."""
         rows = controls.reply_components(exchange, self.options) if components is None else components
@@ -215,7 +219,7 @@ class World:
 
     async def post(self, body: Mapping[str, Any]) -> discord.Message:
         """A message of the avatar, sent as Discord takes it."""
-        params = discord.http.MultipartParameters(payload=dict(body), multipart=None, files=None)
+        params = MultipartParameters(payload=dict(body), multipart=None, files=None)
         with self.env._bot_scope():  # pyright: ignore[reportPrivateUsage]
             data = await self.env.bot.http.send_message(self.channel.id, params=params)
         await self.env.settle()

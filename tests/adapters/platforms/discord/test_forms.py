@@ -82,7 +82,13 @@ def test_spaces_and_line_ends_are_no_change() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "typed", "value"),
-    [("integer", "12", 12), ("number", "1.5", 1.5), ("text", "a\nb", "a\nb"), ("flag", True, True), ("choice", "b", "b")],
+    [
+        ("integer", "12", 12),
+        ("number", "1.5", 1.5),
+        ("text", "a\nb", "a\nb"),
+        ("flag", True, True),
+        ("choice", "b", "b"),
+    ],
 )
 async def test_an_answers_form_runs_its_command_with_what_was_filled_in(
     kind: ParamKind, typed: Any, value: object
@@ -109,7 +115,10 @@ async def test_what_does_not_fit_a_parameter_is_said() -> None:
     param = Param("count", "how many", "integer", required=True, minimum=1)
     form = Form("Fill it in", "fill", (param,))
     host = FakeHost(
-        own=(command("start", Answer("A form.", form=form)), command("fill", Answer("Done."), params=(param,)))
+        own=(
+            command("start", Answer("A form.", form=form)),
+            command("fill", Answer("Done."), params=(param,)),
+        )
     )
     async with world(host) as it:
         ann = it.member("ann")

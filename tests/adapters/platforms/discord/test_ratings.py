@@ -41,7 +41,12 @@ async def test_thumb_up_is_thanked_for_privately_and_the_first_time_with_the_que
         assert [button["label"] for button in row["components"]] == ["Yes", "No", "What is kept?"]
         assert said(await bob.click(reply, custom_id=UP)) == "Thanks — noted 5 of 5."
         [mark, _] = it.host.marks
-        assert (mark.source, mark.stars, mark.exchange_id, mark.who.key) == ("stars", 5, EXCHANGE, str(ann.id))
+        assert (mark.source, mark.stars, mark.exchange_id, mark.who.key) == (
+            "stars",
+            5,
+            EXCHANGE,
+            str(ann.id),
+        )
 
 
 async def test_what_is_kept_leaves_the_question_standing_and_yes_takes_its_place() -> None:
@@ -410,7 +415,9 @@ async def test_a_teaching_form_is_refused_to_who_may_not_any_more() -> None:
     async with world() as it:
         ann = it.member("ann")
         custom_id = controls.control("taught", "e", EXCHANGE, "0" * 12)
-        parts = [{"type": 18, "id": 1, "component": {"type": 4, "id": 2, "custom_id": "answer", "value": "x"}}]
+        parts = [
+            {"type": 18, "id": 1, "component": {"type": 4, "id": 2, "custom_id": "answer", "value": "x"}}
+        ]
         refused = await it.forge(ann, {"custom_id": custom_id, "components": parts}, kind=5)
         assert said(refused) == "⚠️ `/examples add` is for a reviewer or above."
         assert len(it.host.audited) == 1

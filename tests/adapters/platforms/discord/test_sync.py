@@ -10,7 +10,7 @@ from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.sync import same
 from bot.commands import every_command
 from bot.services import Services
-from tests.adapters.platforms.discord.interactive import FakeHost, command, world
+from tests.adapters.platforms.discord.interactive import command, world
 
 
 def real() -> list[dict[str, Any]]:
