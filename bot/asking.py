@@ -26,7 +26,6 @@ from adapters.vendors.base import (
     ModelNotFound,
     NotConfigured,
     Refused,
-    Unavailable,
     VendorError,
 )
 from bot.models import Models
@@ -66,11 +65,21 @@ class Breaker:
         self._now = now
         self._failures = 0
         self._until = 0.0
+        self._last: VendorError | None = None
 
     @property
     def resting(self) -> float:
         """For how many more seconds the vendor is left in peace; 0 when it may be asked."""
         return max(0.0, self._until - self._now()) if self._failures >= self._limit else 0.0
+
+    def check(self, vendor: str) -> None:
+        """Raises the kind of error that it failed with last, while it rests."""
+        if (rest := self.resting) > 0 and (last := self._last) is not None:
+            raise type(last)(
+                f"{vendor} failed {self._failures} times in a row and is left in peace for {rest:.0f} more seconds: "
+                f"{last}",
+                vendor=vendor,
+            ) from last
 
     def ask(self) -> None:
         """Somebody asks it now; after a rest, the others wait for what becomes of that."""
@@ -81,9 +90,10 @@ class Breaker:
         """It answered."""
         self._failures = 0
 
-    def bad(self) -> None:
+    def bad(self, error: VendorError) -> None:
         """It did not."""
         self._failures += 1
+        self._last = error
         if self._failures >= self._limit:
             self._until = self._now() + self._seconds
 
@@ -129,12 +139,7 @@ class Asking:
         breaker = self._breaker(vendor.vendor)
         request: ChatRequest | None = None
         for attempt in range(1, self._patience.attempts + 1):
-            if (rest := breaker.resting) > 0:
-                raise Unavailable(
-                    f"{vendor.vendor} failed {self._patience.rest_after} times in a row and is left in peace for "
-                    f"{rest:.0f} more seconds",
-                    vendor=vendor.vendor,
-                )
+            breaker.check(vendor.vendor)
             request = request or prepare(full, vendor, name)
             breaker.ask()
             begun, blank = False, ""
@@ -150,11 +155,15 @@ class Asking:
                         else:
                             begun = True
                             yield Delta(blank + event.text) if blank else event
+                if not begun:
+                    raise NoWords(vendor.vendor)
                 breaker.good()
                 return
             except VendorError as error:
                 if _blames_vendor(error):
-                    breaker.bad()
+                    breaker.bad(error)
+                elif not isinstance(error, NotConfigured):
+                    breaker.good()  # whoever objects is there
                 if begun:
                     raise _Broken(error) from error
                 wait = None if breaker.resting else self._wait(error, attempt)

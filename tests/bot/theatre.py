@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from adapters.platforms.base import Access, Answer, Call, End, Message, Place, Spoken, Who
+from adapters.platforms.base import Access, Answer, Attachment, Call, End, Message, Place, Spoken, Who
 from adapters.vendors.base import ChatModel, ChatRequest, Delta, Event, Finished, ModelInfo, Usage
 from adapters.vendors.embedded import chat_model
 from bot import attachments, feedback
@@ -51,7 +51,7 @@ class Scripted:
     """Says ``pieces`` of each reply, then fails with ``failure`` where there is one, else ends with ``finished``.
 
     ``gate`` holds it after the first piece until it is set, ``before`` runs when it is asked; ``asked`` keeps what it
-    was shown, and ``begun`` is set when the first piece is out.
+    was shown, and ``begun`` is set when the first piece is out. ``ends`` are the dates on which models are shut down.
     """
 
     pieces: Sequence[str] = ("Hello", " there")
@@ -68,10 +68,12 @@ class Scripted:
     speaking: int = 0
     most: int = 0
     closed: bool = False
+    name: str = "scripted"
+    ends: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def vendor(self) -> str:
-        return "scripted"
+        return self.name
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event]:
         self.asked.append(request)
@@ -105,7 +107,7 @@ class Scripted:
     async def models(self) -> Sequence[ModelInfo]:
         if self.listing is not None:
             raise self.listing
-        return [ModelInfo(name) for name in self.known]
+        return [ModelInfo(name, shutdown_date=self.ends.get(name)) for name in self.known]
 
     async def close(self) -> None:
         self.closed = True
@@ -171,10 +173,12 @@ class Theatre:
         key: str = "",
         seen: Seen | None = None,
         addressed: bool = True,
+        attachments: tuple[Attachment, ...] = (),
+        reply_to: str = "",
     ) -> Spoken:
         """A message, and what became of it."""
         key = key or f"message {next(_numbers)}"
-        message = Message(key, place, who, text, clock.now(), addressed)
+        message = Message(key, place, who, text, clock.now(), addressed, attachments, reply_to)
         return await self.app.speak(message, seen or Seen())
 
     async def command(
