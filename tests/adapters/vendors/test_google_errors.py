@@ -174,7 +174,7 @@ async def test_an_answer_that_does_not_begin_is_given_up(reply: Reply) -> None:
 
 
 async def test_a_silence_in_the_middle_is_given_up() -> None:
-    async with asking(silence_seconds=0.05) as (server, model):
+    async with asking(silence_seconds=0.4) as (server, model):
         server.script.append(Reply(pauses={2: asyncio.Event()}))
         stream = model.stream(question())
         assert [await anext(stream), await anext(stream)] == [Delta(WORDS[0]), Delta(WORDS[1])]
