@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
+from tests.servers.discord.faults import CLOSE, LOSE
 from tests.servers.discord.ids import Json
 from tests.servers.discord.load import Driver, Load
 from tests.servers.discord.people import Person
@@ -105,7 +106,7 @@ class Control:
         """Break what matches: ``status``, or ``close`` or ``lose``, with ``method``, ``path``, ``times``, ``every``."""
         body = await request.json()
         kind = body.pop("kind", None)
-        if kind in ("close", "lose"):
+        if kind in (CLOSE, LOSE):
             getattr(self._world.faults, kind)(**body)
         else:
             self._world.faults.answer(**body)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.servers.discord.ids import Json
 
-CLOSE, LOSE = "close", "lose"
+CLOSE, LOSE, HOLD = "close", "lose", "hold"
 
 
 @dataclass(slots=True)
@@ -24,6 +25,8 @@ class Fault:
     cloudflare: bool = False
     seen: int = 0
     done: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def strikes(self, method: str, path: str) -> bool:
         """Count a request and say whether it is hit."""
@@ -36,6 +39,15 @@ class Fault:
             return False
         self.done += 1
         return True
+
+    async def hold(self) -> None:
+        """Keep a request waiting until it is released."""
+        self.arrived.set()
+        await self.released.wait()
+
+    def release(self) -> None:
+        """Let the requests that are held go on."""
+        self.released.set()
 
     def headers(self) -> dict[str, str]:
         """What the refusal says besides."""
@@ -88,6 +100,10 @@ class Faults:
     def lose(self, method: str, path: str, *, times: int | None = 1, every: int = 1) -> Fault:
         """Do what was asked and close the connection before the answer: the client cannot know."""
         return self._add(Fault(LOSE, method, re.compile(path), times, every))
+
+    def hold(self, method: str, path: str, *, times: int | None = 1, every: int = 1) -> Fault:
+        """Keep a request waiting: ``await fault.arrived.wait()`` tells that it came, ``fault.release()`` lets it go on."""
+        return self._add(Fault(HOLD, method, re.compile(path), times, every))
 
     def clear(self) -> None:
         """Let everything work again."""

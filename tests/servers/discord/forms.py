@@ -47,7 +47,7 @@ def filled(world: World, channel: Channel, modal: Json, values: Mapping[str, Any
     return data | ({"resolved": resolved} if resolved else {})
 
 
-def fields(modal: Json) -> list[str]:
+def labels(modal: Json) -> list[str]:
     """The labels of a form's fields."""
     inner = [
         (row, row["component"]) if row["type"] == LABEL else (row, row["components"][0])

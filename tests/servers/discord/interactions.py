@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tests.servers.discord import errors
+from tests.servers.discord.forms import labels
 from tests.servers.discord.ids import Json
 from tests.servers.discord.messages import (
     COMMAND,
@@ -99,6 +100,11 @@ class Interaction:
     def content(self) -> str:
         """All that the person reads in the answers, oldest first."""
         return "\n".join(message.shown for message in self.messages if not message.deleted)
+
+    @property
+    def fields(self) -> list[str]:
+        """The labels of the form that was opened."""
+        return [] if self.modal is None else labels(self.modal)
 
     @property
     def files(self) -> list[Attachment]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.servers.discord.ids import Json
-from tests.servers.discord.messages import Message
+from tests.servers.discord.messages import SPOKEN, Message
 from tests.servers.discord.users import User
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Driver:
         self._world = world
         self._guild = world.guild("Load")
         self._waiting: dict[User, _Wait] = {}
+        self._rooms: dict[int, _Wait] = {}
         self._people: list[User] = []
         self._end = ""
 
@@ -99,7 +100,7 @@ class Driver:
             whole = asyncio.get_running_loop().create_future()
             began = time.perf_counter()
             said = world.post(channel, user, text)
-            self._waiting[user] = wait = _Wait(said, began, whole)
+            self._waiting[user] = self._rooms[room] = wait = _Wait(said, began, whole)
             try:
                 times.whole.append(await asyncio.wait_for(whole, load.timeout_s))
                 times.first.append(wait.first)
@@ -111,14 +112,21 @@ class Driver:
                 del channel.messages[next(iter(channel.messages))]
 
     def _seen(self, message: Message) -> None:
-        if message.author is not self._world.bot:
+        bot = self._world.bot
+        if message.author is not bot or message.type not in SPOKEN:
             return
         root = message
-        while root.author is self._world.bot and root.reference is not None:
+        while root.author is bot and root.reference is not None:
             root = root.reference
-        wait = self._waiting.get(root.author)
-        if wait is None or wait.said is not root:
-            return
+        if root.author is not bot:
+            wait = self._waiting.get(root.author)
+            if wait is None or wait.said is not root:
+                return
+        else:  # it replies to nothing: it belongs to who spoke last in its room, or began its thread
+            room = message.channel if message.channel.parent is None else message.channel.parent
+            wait = self._rooms.get(room.id)
+            if wait is None or wait.said.id > message.id:
+                return
         waited = (time.perf_counter() - wait.began) * 1000
         wait.first = wait.first or waited
         if self._end in message.shown and not wait.whole.done():

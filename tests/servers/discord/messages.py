@@ -146,8 +146,11 @@ class Message:
         bot = self.channel.world.bot
         return self.author is bot or self.channel.guild is None or bot in self.mentions
 
-    def json(self, *, content: bool = True, nested: bool = False) -> Json:
-        """The message as the API writes it; with ``content`` off as a bot without that intent gets it."""
+    def json(self, *, content: bool = True, nested: bool = False, nonce: bool = False) -> Json:
+        """The message as the API writes it; with ``content`` off as a bot without that intent gets it.
+
+        The ``nonce`` is only given back when the message is made: nobody finds it in the history.
+        """
         bot = self.channel.world.bot
         readable = content or self.open_to_bot()
         found: Json = {
@@ -168,7 +171,7 @@ class Message:
             "edited_timestamp": self.edited,
             "flags": self.flags,
         }
-        if self.nonce is not None:
+        if nonce and self.nonce is not None:
             found["nonce"] = self.nonce
         if self.webhook_id is not None:
             found["webhook_id"] = str(self.webhook_id)
@@ -201,9 +204,9 @@ class Message:
             ]
         return found
 
-    def event(self, *, content: bool = True) -> Json:
+    def event(self, *, content: bool = True, nonce: bool = False) -> Json:
         """The message as the gateway sends it."""
-        found: Json = self.json(content=content) | {"channel_type": self.channel.type}
+        found: Json = self.json(content=content, nonce=nonce) | {"channel_type": self.channel.type}
         guild = self.channel.guild
         if guild is None:
             return found

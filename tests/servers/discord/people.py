@@ -56,6 +56,8 @@ class Person(User):
         self._may(
             channel, Permission.SEND_MESSAGES_IN_THREADS if channel.is_thread else Permission.SEND_MESSAGES
         )
+        if channel.locked:
+            raise NotPossible(f"{channel} is locked")
         if mention is not None:
             text = f"{mention.mention} {text}"
         files = list(attachments)

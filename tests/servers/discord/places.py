@@ -281,7 +281,7 @@ class Guild:
         self.world = world
         self.id = key
         self.name = name
-        self.owner = User(world.ids(), f"{name} owner")
+        self.owner = world.person(f"{name} owner")
         self.everyone = Role(key, "@everyone", int(permissions.EVERYBODY))
         self.roles: dict[int, Role] = {key: self.everyone}
         self.members: dict[int, Member] = {}

@@ -13,7 +13,7 @@ from multidict import MultiMapping
 
 from tests.servers.discord import errors
 from tests.servers.discord.errors import Refusal
-from tests.servers.discord.faults import CLOSE, LOSE
+from tests.servers.discord.faults import CLOSE, HOLD, LOSE
 from tests.servers.discord.ids import Json
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class Rest:
                 if world.faults.all
                 else None
             )
+            if fault is not None and fault.kind == HOLD:
+                await fault.hold()
             if fault is not None and fault.kind == CLOSE:
                 return _abort(request)
             if fault is not None and isinstance(fault.kind, int):

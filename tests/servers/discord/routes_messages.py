@@ -78,14 +78,14 @@ def create(call: Call) -> Answer:
         need(call, channel, Permission.ATTACH_FILES)
     files = attached(world, channel, call.json, call.uploads) or []
     body = checked(call.json, files=files)
-    reply_to = reference_ids = None
+    reply_to = None
     if body.get("message_reference"):
-        reference_ids = body["message_reference"]
-        place = world.find_channel(reference_ids.get("channel_id") or channel.id)
+        wanted = body["message_reference"]
+        place = world.find_channel(wanted.get("channel_id") or channel.id)
         if not place.can(world.bot, Permission.READ_MESSAGE_HISTORY):
             raise errors.NO_HISTORY_TO_REPLY
-        reply_to = place.messages.get(int(reference_ids["message_id"]))
-        if reply_to is None and reference_ids.get("fail_if_not_exists", True):
+        reply_to = place.messages.get(int(wanted["message_id"]))
+        if reply_to is None and wanted.get("fail_if_not_exists", True):
             text = "Unknown message"
             raise errors.invalid("message_reference", "MESSAGE_REFERENCE_UNKNOWN_MESSAGE", text)
     may_embed = channel.can(world.bot, Permission.EMBED_LINKS)
@@ -102,7 +102,7 @@ def create(call: Call) -> Answer:
         nonce=body.get("nonce"),
         enforce_nonce=bool(body.get("enforce_nonce")),
     )
-    return shown(call, message)
+    return 200, message.json(content=world.reads_content, nonce=True)
 
 
 def edit(call: Call) -> Answer:

@@ -71,6 +71,19 @@ class DiscordServer(World, Loopback):
         kept = [one for one in self.exchanges if f"{API}/" in one["url"]]
         return [one for one in kept if DROPPED not in one["response_headers"]]
 
+    def dump(self) -> str:
+        """What a person would want to see when a test fails."""
+        gateway = self.gateway
+        state = "connected" if gateway.connected else "not connected"
+        waiting = [one for one in self.interactions.values() if not one.answered]
+        return "\n".join(
+            (
+                super().dump(),
+                f"gateway: {state}, identified {gateway.identified}, resumed {gateway.resumed}",
+                f"interactions without an answer: {waiting or 'none'}",
+            )
+        )
+
     # -- what the bot is told about itself
 
     @property

@@ -118,6 +118,26 @@ async def test_an_answer_may_be_lost(birds: Birds) -> None:
     assert [m.content for m in birds.general.history] == ["done", "first"]
 
 
+async def test_an_answer_can_be_held(birds: Birds) -> None:
+    bot = await birds.start(Bot())
+    held = birds.world.faults.hold("POST", "/messages")
+    sending = asyncio.create_task(bot.get_partial_messageable(birds.general.id).send("slow"))
+    await held.arrived.wait()
+    assert not birds.general.messages
+    held.release()
+    assert (await sending).content == "slow"
+
+
+async def test_limits_as_discord_has_them(birds: Birds) -> None:
+    birds.world.limits.real()
+    async with aiohttp.ClientSession(headers={"Authorization": "Bot bot-token"}) as session:
+        url = f"{birds.world.url}/api/v10/channels/{birds.general.id}/messages"
+        answers = [await session.post(url, json={"content": str(n)}) for n in range(6)]
+    assert [answer.status for answer in answers] == [200] * 5 + [429]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["4", "3", "2", "1", "0", "0"]
+    assert birds.world.limits.refused.total() == 1
+
+
 async def test_the_network_before_discord_fails(birds: Birds) -> None:
     bot = await birds.start(Bot())
     channel = bot.get_partial_messageable(birds.general.id)

@@ -22,6 +22,8 @@ async def test_says_and_is_answered(birds: Birds) -> None:
     bot = await birds.start(Bot(on=reply))
     said = await birds.ada.says(birds.general, "good morning", mention=birds.world.bot)
     answer = await birds.answer("hello again")
+    assert answer.reference_ids is not None
+    assert set(answer.reference_ids) == {"type", "message_id", "channel_id", "guild_id"}
     assert bot.heard[0].mentions == [bot.user]
     assert (answer.type, answer.reference, answer.revisions) == (19, said, ["hello Ada"])
     assert not answer.pings
@@ -118,6 +120,7 @@ async def test_a_repeated_nonce_gives_the_message_again(birds: Birds) -> None:
     channel = bot.get_partial_messageable(birds.general.id)
     first, second = await channel.send("once", nonce="n1"), await channel.send("once", nonce="n1")
     assert first.id == second.id
+    assert (first.nonce, (await channel.fetch_message(first.id)).nonce) == ("n1", None)
     assert (await channel.send("once", nonce="n2")).id != first.id
     assert len(birds.general.messages) == 2
 

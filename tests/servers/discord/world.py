@@ -71,7 +71,6 @@ class World(Broadcast):
     def guild(self, name: str, *, permissions: int = 0) -> Guild:
         """Make a guild that the bot is in; ``permissions`` are what its own role there adds to everybody's."""
         guild = Guild(self, self.ids(), name)
-        self._known(guild.owner)
         role = guild.role(self.bot.display, permissions=permissions, managed=True)
         guild.join(self.bot, (role,))
         self.guilds[guild.id] = guild
@@ -336,8 +335,12 @@ class World(Broadcast):
 
     def emit_message(self, name: str, message: Message) -> None:
         """Tell the bot of a new or changed message."""
+        new = name == "MESSAGE_CREATE"
         self.emit(
-            name, lambda content: message.event(content=content), channel=message.channel, needs="MESSAGES"
+            name,
+            lambda content: message.event(content=content, nonce=new),
+            channel=message.channel,
+            needs="MESSAGES",
         )
 
     def dump(self) -> str:
