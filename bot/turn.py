@@ -94,6 +94,7 @@ class Turn:
 
 async def generate(turn: Turn, asking: Asking, rules: Rules, manner: Manner) -> None:
     """Have a model speak; whatever ends that, but a shutdown, is an end of the turn."""
+    chosen = turn.model
     try:
         turn.task = asyncio.create_task(_stream(turn, asking, _preparing(turn, rules, manner)))
         async with asyncio.timeout(manner.reply_seconds):
@@ -112,7 +113,8 @@ async def generate(turn: Turn, asking: Asking, rules: Rules, manner: Manner) -> 
         if turn.text:
             turn.note = "the connection to my model broke off here"
         else:
-            turn.status = "failed"
+            # The failure is that of the model that was chosen, whoever was asked after it.
+            turn.status, turn.model = "failed", chosen
     except Exception as error:
         turn.status, turn.failure = "failed", error
         log.error("reply failed", exc_info=error)
