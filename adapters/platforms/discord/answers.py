@@ -142,7 +142,7 @@ class Payload:
 def payload(
     answer: Answer, person: str | int = controls.ANYBODY, *, upload: int = UPLOAD, kept: Kept = KEPT
 ) -> Payload:
-    """An answer as messages. Its buttons are for ``person`` alone, given by Discord's id; files have ``upload`` bytes at most."""
+    """An answer as messages. Its buttons are for ``person`` alone, by Discord's id; its files have at most ``upload`` bytes."""
     blocks = [block for block in (_text(answer), _fields(answer.fields)) if block]
     files: list[File] = []
     if answer.table is not None:

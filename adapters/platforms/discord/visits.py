@@ -65,6 +65,8 @@ class Visit:
     def __init__(self, desk: Desk, interaction: Interaction) -> None:
         self.desk = desk
         self.interaction = interaction
+        # Not the time in Discord's id: reactions have none, and what a person thinks last must be last by one clock.
+        self.at = desk.clock()
         self._deferred: Literal["", "thinking", "update"] = ""
         self._private = True
 
@@ -77,11 +79,6 @@ class Visit:
     def person(self) -> str:
         """Discord's id of the person."""
         return str(self.interaction.user.id)
-
-    @property
-    def at(self) -> int:
-        """When it happened, milliseconds since the epoch: Discord's ids hold it."""
-        return (self.interaction.id >> 22) + discord.utils.DISCORD_EPOCH
 
     @property
     def reference(self) -> str:

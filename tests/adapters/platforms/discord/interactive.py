@@ -22,6 +22,7 @@ from adapters.platforms.base import (
     Call,
     Command,
     End,
+    Host,
     Mark,
     Message,
     Param,
@@ -181,12 +182,18 @@ class FakeHost:
 class Client(discord.Client):
     """Nothing but the interactive half."""
 
-    def __init__(self, host: FakeHost, options: Options, owners: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        host: Host,
+        options: Options,
+        owners: frozenset[int] = frozenset(),
+        clock: Callable[[], int] = lambda: NOW,
+    ) -> None:
         super().__init__(intents=discord.Intents.all())
-        self._host, self._options, self._owners = host, options, owners
+        self._host, self._options, self._owners, self._clock = host, options, owners, clock
 
     async def setup_hook(self) -> None:
-        await attach(self, self._host, self._options, self._owners, lambda: NOW)
+        await attach(self, self._host, self._options, self._owners, self._clock)
 
 
 @dataclass
