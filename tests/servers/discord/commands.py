@@ -24,6 +24,7 @@ STRING, INTEGER, BOOLEAN, USER_OPTION, CHANNEL_OPTION, ROLE_OPTION, MENTIONABLE,
 )
 NAME = re.compile(r"[-_'\w]{1,32}")
 LIMIT = 100
+WRITTEN = 8000
 
 
 class Commands:
@@ -90,6 +91,9 @@ class Commands:
     def _full(self, guild: int | None, wanted: Json, before: Mapping[tuple[int, str], Json], at: str) -> Json:
         kind = int(wanted.get("type") or CHAT)
         check(wanted, kind, at)
+        if _written(wanted) > WRITTEN:
+            text = "Command exceeds maximum size (8000)"
+            raise invalid(at or "options", "APPLICATION_COMMAND_TOO_LARGE", text)
         full: Json = {
             "application_id": str(self._world.bot.id),
             "type": kind,
@@ -190,6 +194,12 @@ def check(wanted: Json, kind: int, at: str) -> None:
         for one in choices:
             if len(str(one["name"])) > 100 or len(str(one["value"])) > 100:
                 raise too_long(f"{place}.choices", 100)
+
+
+def _written(wanted: Json) -> int:
+    texts = len(str(wanted.get("name", ""))) + len(str(wanted.get("description") or ""))
+    choices = sum(len(str(c["name"])) + len(str(c["value"])) for c in wanted.get("choices") or ())
+    return texts + choices + sum(_written(one) for one in wanted.get("options") or ())
 
 
 def _option(wanted: Json) -> Json:

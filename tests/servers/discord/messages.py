@@ -19,6 +19,7 @@ REPLY, THREAD_CREATED, COMMAND, THREAD_STARTER, CONTEXT_MENU = 19, 18, 20, 21, 2
 EPHEMERAL, LOADING, HAS_THREAD, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 5, 1 << 15
 MENTION = re.compile(r"<(@&|@|#)!?(\d+)>")
 LASTING = EPHEMERAL | HAS_THREAD | COMPONENTS_V2
+QUOTED = "type content embeds attachments timestamp edited_timestamp flags mentions mention_roles components".split()
 SPOKEN = (0, REPLY, COMMAND, CONTEXT_MENU)
 BUTTON, SELECTS = 2, (3, 5, 6, 7, 8)
 
@@ -96,6 +97,7 @@ class Message:
     ephemeral_for: User | None = None
     thread: Channel | None = None
     interaction: Interaction | None = None
+    snapshot: Message | None = None
     webhook_id: int | None = None
     reactions: dict[str, list[User]] = field(default_factory=dict[str, list[User]])
     revisions: list[str] = field(default_factory=list[str])
@@ -181,13 +183,16 @@ class Message:
             found["interaction_metadata"] = self.interaction.metadata()
         if self.reference_ids is not None:
             found["message_reference"] = self.reference_ids
-            if not nested:
+            if not nested and self.snapshot is None:
                 gone = self.reference is None or self.reference.deleted
                 found["referenced_message"] = (
                     None
                     if gone or self.reference is None
                     else self.reference.json(content=content, nested=True)
                 )
+        if self.snapshot is not None:
+            quoted = self.snapshot.json(content=content or readable, nested=True)
+            found["message_snapshots"] = [{"message": {name: quoted[name] for name in QUOTED}}]
         if self.thread is not None:
             found["thread"] = self.thread.json()
         if self.reactions and not nested:
@@ -232,8 +237,10 @@ class Message:
         if self.reference is not None:
             quoted = " ".join(self.reference.readable.split())[:40]
             head += f" ↳ {self.reference.author.display}: {quoted!r}"
-        elif self.reference_ids is not None:
+        elif self.reference_ids is not None and self.snapshot is None:
             head += " ↳ a deleted message"
+        if self.snapshot is not None:
+            head += f" forwards {self.snapshot.author.display}: {self.snapshot.readable!r}"
         body = self.readable or ("…" if self.flags & LOADING else "")
         lines = [f"{head}: {body}" + (" (edited)" if self.edited else "")]
         if self.buttons:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.servers.discord import commands, forms, threads
+from tests.servers.discord.broadcast import where
 from tests.servers.discord.errors import NotPossible
 from tests.servers.discord.ids import Json
 from tests.servers.discord.interactions import AUTOCOMPLETE, COMPONENT, MODAL, TYPED, Interaction
@@ -80,6 +81,13 @@ class Person(User):
             nonce=nonce,
             enforce_nonce=nonce is not None,
         )
+
+    async def forwards(self, message: Message, channel: Channel) -> Message:
+        """Forward a message: the new one says nothing of its own and holds a copy."""
+        self._may(message.channel, Permission.READ_MESSAGE_HISTORY)
+        self._may(channel, Permission.SEND_MESSAGES)
+        about = where(message.channel) | {"type": 1, "message_id": str(message.id)}
+        return self.world.post(channel, self, "", reference_ids=about, snapshot=message)
 
     async def edits(self, message: Message, text: str) -> None:
         """Change what one of their own messages says."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.servers.discord import errors
 from tests.servers.discord.bodies import attached, checked
+from tests.servers.discord.forms import CHECKBOXES, RADIO, STRING_SELECT
 from tests.servers.discord.ids import Json
 from tests.servers.discord.interactions import (
     CHOICES,
@@ -22,6 +23,7 @@ from tests.servers.discord.rest import Answer, Call, Route
 
 GLOBAL = "/applications/{application_id}/commands"
 LOCAL = "/applications/{application_id}/guilds/{guild_id}/commands"
+CHOICES_OF = {STRING_SELECT: (1, 25), RADIO: (2, 10), CHECKBOXES: (1, 10)}
 HOOK = "/webhooks/{webhook_id}/{webhook_token}"
 
 
@@ -140,6 +142,12 @@ def check_modal(data: Json) -> None:
         ):
             if len(str(inner.get(name) or "")) > limit:
                 raise errors.too_long(f"data.components.{index}.{name}", limit)
+        fewest, most = CHOICES_OF.get(inner["type"], (0, 25))
+        if not fewest <= len(inner.get("options") or ()) <= most:
+            text = f"Must be between {fewest} and {most} in length."
+            raise errors.invalid(f"data.components.{index}.options", "BASE_TYPE_BAD_LENGTH", text)
+        if len(str(inner.get("value") or "")) > (inner.get("max_length") or 4000):
+            raise errors.too_long(f"data.components.{index}.value", inner["max_length"])
         if len(row.get("description") or "") > 100:
             raise errors.too_long(f"data.components.{index}.description", 100)
 

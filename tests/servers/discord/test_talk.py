@@ -238,10 +238,17 @@ async def test_edits_deletions_typing_and_direct_messages(birds: Birds) -> None:
     bot = await birds.start(Bot())
     said = await birds.ada.says(birds.general, "hello")
     await birds.ada.edits(said, "hello!")
+    birds.world.unfurl(said, "A page")
     await birds.ada.types(birds.general)
     await birds.ada.deletes(said)
     await birds.world.until(lambda: "MESSAGE_DELETE" in bot.events)
-    assert bot.events[-4:] == ["MESSAGE_CREATE", "MESSAGE_UPDATE", "TYPING_START", "MESSAGE_DELETE"]
+    updates = ["MESSAGE_UPDATE", "MESSAGE_UPDATE"]
+    assert bot.events[-5:] == ["MESSAGE_CREATE", *updates, "TYPING_START", "MESSAGE_DELETE"]
+    there = birds.guild.channel("there")
+    await birds.bob.forwards(await birds.ada.says(birds.general, "pass it on"), there)
+    await birds.world.until(lambda: bot.heard[-1].message_snapshots)
+    assert (bot.said[-1], bot.heard[-1].message_snapshots[0].content) == ("", "pass it on")
+    assert there.transcript() == "Bob forwards Ada: 'pass it on': "
     await (await bot.fetch_user(birds.bob.id)).send("psst")
     assert birds.bob.direct.transcript() == "Understudy: psst"
     async with bot.get_partial_messageable(birds.general.id).typing():

@@ -187,6 +187,7 @@ class World(Broadcast):
         enforce_nonce: bool = False,
         ephemeral_for: User | None = None,
         interaction: Interaction | None = None,
+        snapshot: Message | None = None,
     ) -> Message:
         """Add a message to a channel and tell everybody; a ``nonce`` that was used lately gives its message again."""
         known = (author.id, str(nonce))
@@ -201,6 +202,7 @@ class World(Broadcast):
             message.reference_ids = reference_to(reply_to)
         if reference_ids is not None:
             message.reference_ids = reference_ids
+        message.snapshot = snapshot
         message.nonce = nonce
         message.ephemeral_for = ephemeral_for
         message.interaction = interaction
@@ -265,6 +267,12 @@ class World(Broadcast):
             message.edited = now()
         if message.ephemeral_for is None:
             self.emit_message("MESSAGE_UPDATE", message)
+        self.changed(message)
+
+    def unfurl(self, message: Message, title: str) -> None:
+        """Show the preview of a link: the message changes, though nobody edited it."""
+        message.embeds = [*message.embeds, {"type": "link", "title": title, "url": "https://example.com/"}]
+        self.emit_message("MESSAGE_UPDATE", message)
         self.changed(message)
 
     def delete(self, message: Message) -> None:
