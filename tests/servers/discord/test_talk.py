@@ -252,7 +252,7 @@ async def test_edits_deletions_typing_and_direct_messages(birds: Birds) -> None:
     await (await bot.fetch_user(birds.bob.id)).send("psst")
     assert birds.bob.direct.transcript() == "Understudy: psst"
     async with bot.get_partial_messageable(birds.general.id).typing():
-        assert birds.general.typing == [birds.ada, birds.world.bot]
+        assert birds.general.typing == [birds.world.bot]
 
 
 async def test_guilds_come_and_go(birds: Birds) -> None:
