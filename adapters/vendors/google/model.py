@@ -24,9 +24,8 @@ LIST_SECONDS: Final = 60
 IMAGE_TOKENS: Final = 258
 _PAGE: Final = 1000
 _RESPONSES: Final = 8
-CONTINUATION: Final = (
-    "CONTINUATION"  # the Agent Platform pauses long answers and gives the rest when asked for it
-)
+# The Agent Platform pauses long answers and gives the rest to who asks for it.
+_CONTINUATION: Final = "CONTINUATION"
 _DRAIN_SECONDS: Final = 2.0
 _FILTERED: Final = frozenset(
     "SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII MODEL_ARMOR IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT "
@@ -184,7 +183,7 @@ class _Answer:
             self.said.append(chunk.text)
         self.finish = chunk.finish or self.finish
         self.blocked = chunk.blocked or self.blocked
-        self.token = chunk.token if chunk.finish == CONTINUATION else ""
+        self.token = chunk.token if chunk.finish == _CONTINUATION else ""
         return chunk.text
 
     @property
