@@ -26,14 +26,15 @@ from adapters.platforms.base import (
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.platform import Discord
 from adapters.platforms.discord.tempo import Tempo
-from tests.servers.discord import Channel, DiscordServer, Guild, Person
+from tests.servers.discord import PRIVILEGED, Channel, DiscordServer, Guild, Person
+from tests.servers.discord import Message as Posted
 
 TOKEN = "bot-token"
 NOBODY = Who("0", "Nobody")
 QUICK = Tempo(touch=0.05, retry=0.02, patience=20.0, ready=0.05, identify=0.0, grace=5.0)
 OPTIONS = Options(edit_seconds=0.02, shard_count=1)
 
-Speech = Callable[[Message, Reply], Awaitable[Spoken | str]]
+Speech = Callable[[Message, Reply], Awaitable[Spoken | End | str]]
 
 
 async def echo(message: Message, reply: Reply) -> str:
@@ -88,9 +89,11 @@ class TalkingHost:
     async def _speak(self, exchange: str, message: Message, reply: Reply) -> Spoken:
         said = await self.speech(message, reply)
         if isinstance(said, Spoken):
+            self.memory.given[exchange] = ""
             return replace(said, exchange_id=exchange)
-        self.memory.given[exchange] = await reply.finish(End(exchange, said))
-        return Spoken("complete", exchange, said)
+        end = End(exchange, said) if isinstance(said, str) else replace(said, exchange_id=exchange)
+        self.memory.given[exchange] = await reply.finish(end)
+        return Spoken("complete", exchange, end.text)
 
     async def mark(self, mark: Mark) -> Answer:
         self.marks.append(mark)
@@ -160,9 +163,9 @@ class Stage:
             await asyncio.gather(self._running, return_exceptions=True)
             self._running = None
 
-    async def asks(self, text: str, **more: object) -> None:
+    async def asks(self, text: str, files: Sequence[tuple[str, str | None, bytes]] = ()) -> Posted:
         """Ada mentions the avatar."""
-        await self.ada.says(self.general, text, mention=self.world.bot, **more)  # pyright: ignore[reportArgumentType]
+        return await self.ada.says(self.general, text, mention=self.world.bot, attachments=files)
 
     async def replies(
         self, count: int = 1, channel: Channel | None = None, timeout: float = 10.0
@@ -175,10 +178,13 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    host: TalkingHost | None = None, options: Options = OPTIONS, tempo: Tempo = QUICK, **world: object
+    host: TalkingHost | None = None,
+    options: Options = OPTIONS,
+    tempo: Tempo = QUICK,
+    intents: int = PRIVILEGED,
 ) -> AsyncGenerator[Stage]:
     """A stage whose platform is started."""
-    async with DiscordServer(TOKEN, **world) as server:  # pyright: ignore[reportArgumentType]
+    async with DiscordServer(TOKEN, intents=intents) as server:
         made = Stage(server, host or TalkingHost(), options, tempo)
         await made.start()
         try:
