@@ -29,7 +29,7 @@ UPLOAD: Final = 10 * 1024 * 1024
 NOBODY: Final = discord.AllowedMentions.none()
 """Nothing that is said here pings anybody."""
 
-_TABLE = 1_700
+_TABLE = 1_200  # with less room than this, a table has a message of its own
 _BEGINNING = 1_200
 _STYLES = {"plain": controls.PLAIN, "good": controls.GOOD, "danger": controls.DANGER}
 _QUIET: Mapping[str, Any] = {"parse": [], "replied_user": False}
@@ -142,11 +142,12 @@ class Payload:
 def payload(
     answer: Answer, person: str | int = controls.ANYBODY, *, upload: int = UPLOAD, kept: Kept = KEPT
 ) -> Payload:
-    """An answer as messages. Its buttons are for ``person`` alone, by Discord's id; its files have at most ``upload`` bytes."""
+    """An answer as messages. Its buttons are for ``person`` alone, by id; its files have at most ``upload`` bytes."""
     blocks = [block for block in (_text(answer), _fields(answer.fields)) if block]
     files: list[File] = []
     if answer.table is not None:
-        table = drawn(answer.table, _TABLE)
+        room = MESSAGE - sum(len(block) + 2 for block in blocks)
+        table = drawn(answer.table, room if room > _TABLE else MESSAGE)
         blocks.append(table.block)
         if not table.whole:
             files.append(File("table.csv", csv_of(answer.table), "text/csv"))
@@ -207,7 +208,7 @@ def _press(button: Button, person: str, kept: Kept) -> Press:
 
 def _parts(content: str, files: tuple[File, ...], buttons: tuple[Press, ...]) -> tuple[Part, ...]:
     """The text over messages, files below; the buttons are on the last one, where the eye is."""
-    texts = split(content, MESSAGE) if len(content) > MESSAGE else [content]
+    texts = split(content, MESSAGE) or [""]
     made = [Part(text) for text in texts]
     for at in range(0, len(files), FILES):
         if at == 0:

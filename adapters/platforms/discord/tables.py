@@ -14,7 +14,11 @@ from adapters.platforms.base import Table
 
 WIDTH = 76
 _NARROWEST = 5
-_LINES = 4
+_LONGEST_WORD = 36  # an id that people copy
+_HEIGHTS = (4, 2, 1)
+_AIRY = 2
+_MOST = 60
+_SPARE = WIDTH + 80  # the rule, and what is said of rows that are left out
 _GAP = "  "
 _NUMBER = re.compile(r"[-+−]?[$€]?[\d,. ]*\d ?[%a-zA-Z]{0,3}")
 
@@ -28,33 +32,58 @@ class Drawn:
 
 
 def drawn(table: Table, limit: int) -> Drawn:
-    """The table as a code block of at most ``limit`` characters."""
-    if not table.rows:
-        return Drawn("-# There is nothing to list.", True)
-    cells = [[_plain(cell) for cell in row] for row in (table.columns, *table.rows)]
+    """The table as a code block of at most ``limit`` characters: better every row in short than a few in full."""
+    cells = [[_plain(cell) for cell in row] for row in (table.columns, *table.rows[:_MOST])]
     kept = [at for at in range(len(table.columns)) if any(at < len(row) and row[at] for row in cells)]
+    if not table.rows or not kept:
+        return Drawn("-# There is nothing to list.", True)
     columns = [[row[at] if at < len(row) else "" for row in cells] for at in kept]
-    widths = _widths([max(map(_width, column)) for column in columns])
+    widths = _widths(columns)
     right = [all(_NUMBER.fullmatch(cell) or cell in {"", "-"} for cell in column[1:]) for column in columns]
-    whole = True
-    lines: list[str] = []
-    size = 0
-    for number in range(len(cells)):
-        wrapped, complete = _row([column[number] for column in columns], widths, right)
-        whole = whole and complete
-        if number == 1:
-            wrapped.insert(0, "─" * min(WIDTH, sum(widths) + len(_GAP) * (len(widths) - 1)))
-        more = sum(len(line) + 1 for line in wrapped)
-        if size + more > limit - 80 and number > 1:
-            left = len(cells) - number
-            lines.append(f"… and {left} more {'row' if left == 1 else 'rows'}")
-            whole = False
-            break
-        lines += wrapped
-        size += more
+    head, rows = _rows(columns, widths, right, limit - _SPARE)
+    text, shown = _stacked(head, rows, limit - _SPARE)
+    left = len(table.rows) - shown
+    if left:
+        text += f"\n… and {left} more {'row' if left == 1 else 'rows'}"
+    whole = not left and all(row.whole for row in rows)
     note = "" if whole else "\n-# Everything is in table.csv."
-    text = "\n".join(lines)
     return Drawn(f"```\n{text}\n```{note}", whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row in lines; ``whole`` is False where a cell was cut."""
+
+    lines: tuple[str, ...]
+    whole: bool
+
+    @property
+    def size(self) -> int:
+        # Rows of several lines run into each other without some air between them.
+        return sum(len(line) + 1 for line in self.lines) + (len(self.lines) > _AIRY)
+
+
+def _rows(
+    columns: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool], room: int
+) -> tuple[_Row, Sequence[_Row]]:
+    """Head and rows, their cells as high as there is room for."""
+    for high in _HEIGHTS:
+        head, *rows = (_row(cells, widths, right, high) for cells in zip(*columns, strict=True))
+        if head.size + sum(row.size for row in rows) <= room or high == _HEIGHTS[-1]:
+            return head, rows
+    raise AssertionError("the last height is taken as it is")
+
+
+def _stacked(head: _Row, rows: Sequence[_Row], room: int) -> tuple[str, int]:
+    """Head, rule and as many rows as there is room for; and how many those are."""
+    lines = [*head.lines, "─" * max(map(_width, (line for row in (head, *rows) for line in row.lines)))]
+    used, airy = head.size, any(len(row.lines) > _AIRY for row in rows)
+    for number, row in enumerate(rows):
+        used += row.size
+        if used > room:
+            return "\n".join(lines), number
+        lines += ["", *row.lines] if airy and number else row.lines
+    return "\n".join(lines), len(rows)
 
 
 def csv_of(table: Table) -> bytes:
@@ -78,27 +107,32 @@ def _plain(cell: str) -> str:
     return re.sub("`(?=`)", "`\N{ZERO WIDTH SPACE}", line)
 
 
-def _widths(natural: Sequence[int]) -> list[int]:
-    """The widest columns give way until all of them fit."""
-    widths = [max(1, width) for width in natural]
+def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
+    """The widest columns give way until all of them fit; first those that need not break a word for it."""
+    widths = [min(WIDTH, max(1, *map(_width, column))) for column in columns]
+    words = [max((_width(word) for cell in column for word in cell.split()), default=1) for column in columns]
+    whole = [
+        min(width, max(_NARROWEST, min(word, _LONGEST_WORD)))
+        for width, word in zip(widths, words, strict=True)
+    ]
     room = WIDTH - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > _NARROWEST:
-        widest = max(widths)
-        second = max((width for width in widths if width < widest), default=_NARROWEST)
-        several = widths.count(widest)
-        step = max(1, min(widest - max(second, _NARROWEST), -(-(sum(widths) - room) // several)))
-        widths = [width - step if width == widest else width for width in widths]
+    for floors in (whole, [min(width, _NARROWEST) for width in widths]):
+        while sum(widths) > room:
+            wide = [at for at, width in enumerate(widths) if width > floors[at]]
+            if not wide:
+                break
+            widths[max(wide, key=lambda at: widths[at])] -= 1
     return widths
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> tuple[list[str], bool]:
-    """The lines of one row, and whether all of it is there."""
+def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], high: int) -> _Row:
+    """One row, its cells at most so many lines high."""
     wrapped: list[list[str]] = []
     whole = True
     for cell, width in zip(cells, widths, strict=True):
         lines = _wrapped(cell, width)
-        if len(lines) > _LINES:
-            lines = [*lines[: _LINES - 1], _cut(lines[_LINES - 1], width)]
+        if len(lines) > high:
+            lines = [*lines[: high - 1], _cut(" ".join(lines[high - 1 :]), width)]
             whole = False
         wrapped.append(lines)
     made: list[str] = []
@@ -108,14 +142,14 @@ def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> 
             for lines, width, to_right in zip(wrapped, widths, right, strict=True)
         ]
         made.append(_GAP.join(parts).rstrip())
-    return made, whole
+    return _Row(tuple(made), whole)
 
 
 def _wrapped(cell: str, width: int) -> list[str]:
     if _width(cell) <= width:
         return [cell]
     if _width(cell) == len(cell):
-        return textwrap.wrap(cell, width) or [""]
+        return textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
     lines, line = list[str](), ""
     for mark in cell:  # wide characters, of scripts that break anywhere
         if _width(line + mark) > width:
@@ -126,9 +160,10 @@ def _wrapped(cell: str, width: int) -> list[str]:
 
 
 def _cut(line: str, width: int) -> str:
+    line = line[:width]
     while line and _width(line) >= width:
         line = line[:-1]
-    return line + "…"
+    return line.rstrip() + "…"
 
 
 def _padded(text: str, width: int, right: bool) -> str:
