@@ -143,15 +143,14 @@ class Events:
             self._keeping.cancel()
         try:
             async with asyncio.timeout(grace_seconds):
-                busy = {
-                    task for task in self._busy if task is not None and task is not asyncio.current_task()
-                }
-                if busy:
-                    await asyncio.wait(busy)
+                if self._busy:
+                    await asyncio.wait(self._busy)
                 await self.wire.all_given()
         except TimeoutError:
             log.warning("replies are cut short", replies=len(self.wire.giving))
-        for task in tuple(self.wire.tasks):
+        left = (*self._busy, *self.wire.tasks)
+        for task in left:
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         if not self._client.is_closed():
             await self._client.close()

@@ -78,12 +78,14 @@ class Lane:
         self._timer = None
         now = asyncio.get_running_loop().time()
         if self._window.free_at(_KEPT) <= now and self._everywhere.free_at(0) <= now:
+            before, self._last = self._last, now
             while self._queue:
                 if self._queue.popleft().draw():
-                    self._last = now
                     self._window.spend(now)
                     self._everywhere.spend(now)
                     break
+            else:
+                self._last = before
         self._schedule()
 
 

@@ -11,7 +11,7 @@ from adapters.platforms.base import Access, Answer, Button, Message, Place, Repl
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.platform import Discord
 from tests.adapters.platforms.discord.stage import OPTIONS, QUICK, TOKEN, Stage, TalkingHost, stage
-from tests.servers.discord import PRIVILEGED, DiscordServer, Permission
+from tests.servers.discord import PRIVILEGED, DiscordServer, Permission, Person
 from tests.servers.discord.broadcast import INTENTS
 
 
@@ -89,7 +89,9 @@ async def test_the_role_that_came_with_the_avatar_is_as_good_as_its_name() -> No
 async def test_direct_messages_are_one_conversation_and_the_application_owner_owns_it() -> None:
     async with stage() as s:
         await s.ada.says(s.ada.direct, "psst")
-        await s.world.owner.says(s.world.owner.direct, "it is me")
+        owner = s.world.owner
+        assert isinstance(owner, Person)
+        await owner.says(owner.direct, "it is me")
         await s.replies(2)
         first, second = s.host.messages
         key = str(s.ada.direct.id)
