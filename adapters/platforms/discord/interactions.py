@@ -271,7 +271,7 @@ class Interactions:
             return
         await visit.defer_update()
         values = complete_values(command, {"exchange": exchange_id})
-        await self._ratings.again(visit, await self._run(visit, command, values, draws=False))
+        await visit.show(await self._run(visit, command, values, draws=False))
 
     # Forms
 

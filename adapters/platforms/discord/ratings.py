@@ -55,8 +55,11 @@ class Ratings:
         key = (visit.person, exchange_id)
         if key in self._low:
             await visit.defer()
-            del self._low[key]
-            await visit.show(await self._thumb(visit, exchange_id, None))
+            answer = await self._thumb(visit, exchange_id, DOWN)
+            if _unchanged(answer):
+                self._low.pop(key, None)
+                answer = await self._thumb(visit, exchange_id, None)
+            await visit.show(answer)
             return
         # A form can only be the first word, so that the rating is written beside it; each is worth having alone.
         opened, answer = await asyncio.gather(
@@ -76,11 +79,6 @@ class Ratings:
         note = await visit.show(answer)
         if answer.ok and not answer.buttons:
             self._remember(key, note)
-
-    async def again(self, visit: Visit, answer: Answer) -> None:
-        """Only a refusal is told; a new reply speaks for itself."""
-        if answer.text:
-            await visit.show(answer)
 
     async def stop(self, visit: Visit, exchange_id: str, asker: str, conversation: str) -> None:
         """The asker, or a reviewer, stops the reply that is being given."""

@@ -30,6 +30,7 @@ POOR: Final = 2
 
 _VARIATION = "\N{VARIATION SELECTOR-16}"
 _REMEMBERED = 5_000
+_CROWD = 500
 _ASKED = "What was wrong with it? A word helps me do better."
 
 
@@ -162,6 +163,8 @@ class Reactions:
 
     def _remember(self, event: discord.RawReactionActionEvent, who: Who, source: str) -> None:
         people = self._given.setdefault(event.message_id, {})
+        if event.user_id not in people and len(people) >= _CROWD:
+            return
         people.setdefault(event.user_id, (who, set[str]()))[1].add(source)
         self._given.move_to_end(event.message_id)
         while len(self._given) > _REMEMBERED:

@@ -84,6 +84,16 @@ async def test_thumb_down_again_takes_it_back_without_a_form() -> None:
         assert said(again) == "Your rating is withdrawn."
 
 
+async def test_thumb_down_after_stars_given_elsewhere_is_a_thumb_down() -> None:
+    async with world() as it:
+        ann = it.member("ann")
+        reply = await it.reply()
+        await ann.click(reply, custom_id=DOWN)
+        it.host.said[(str(ann.id), EXCHANGE)] = {"stars": 4}
+        assert said(await ann.click(reply, custom_id=DOWN)) == "Thanks — noted 1 of 5."
+        assert said(await ann.click(reply, custom_id=DOWN)) == "Your rating is withdrawn."
+
+
 async def test_after_a_restart_thumb_down_again_opens_the_form_and_offers_to_take_it_back() -> None:
     async with world() as it:
         ann = it.member("ann")
