@@ -24,7 +24,7 @@ from bot.errors import for_person
 from bot.limits import Lanes
 from bot.notices import Notices
 from bot.scenes import Scene, Scenes
-from bot.turn import Manner, Turn, completion, generate, spoken
+from bot.turn import Ended, Manner, Turn, completion, generate, spoken
 from storage import clock, conversations, exchanges, owed
 from storage.database import Database, Tx
 from storage.errors import StorageError
@@ -119,18 +119,18 @@ class Conversations:
             return await self._show_again(exchange, reply)
 
     async def _show_again(self, exchange: Exchange, reply: Reply) -> Spoken:
-        keys = ""
-        if exchange.reply_text and exchange.status != "failed":
-            note = "stopped" if exchange.status == "cancelled" else ""
-            keys = await reply.finish(End(exchange.id, exchange.reply_text, exchange.known, note))
+        keys, text = "", exchange.reply_text
+        status: Ended = "cancelled" if exchange.status == "cancelled" else "complete"
+        if status == "cancelled" or (text and exchange.status != "failed"):
+            note = "stopped" if status == "cancelled" else ""
+            keys = await reply.finish(End(exchange.id, text, exchange.known, note))
         else:
-            await reply.fail(
-                "I was interrupted before I could answer that; please ask again.", exchange.reference
-            )
+            status, text = "failed", "I was interrupted before I could answer that; please ask again."
+            await reply.fail(text, exchange.reference)
         await self._database.write(
             lambda tx: owed.shown(tx, exchange.workspace_id, exchange.id, keys.split())
         )
-        return Spoken("complete", exchange_id=exchange.id, text=exchange.reply_text)
+        return Spoken(status, exchange_id=exchange.id, text=text, reference=exchange.reference)
 
     async def latest(self, scene: Scene) -> Exchange | None:
         """The last exchange of the scene's conversation that has a reply."""

@@ -93,11 +93,16 @@ def _gone(tx: Tx, me: Holder) -> tuple[set[str], set[str]]:
     return alive, {each.id for each in every} - alive
 
 
-def _hopeless(tx: Tx, alive: set[str]) -> list[Exchange]:
-    """What is owed by nobody alive to nobody who could still be told."""
+def _hopeless(tx: Tx, me: Holder, alive: set[str]) -> list[Exchange]:
+    """What is owed by nobody else alive to nobody who could still be told."""
     late = clock.now() - LATE_MS
-    orphans = [each for each in owed.listed(tx) if each.holder not in alive]
-    return [each for each in orphans if each.created_at < late or _platform(tx, each) == FLEETING]
+
+    def over(each: Exchange) -> bool:
+        if each.created_at < late:
+            return each.holder == me.id or each.holder not in alive
+        return each.holder not in alive and _platform(tx, each) == FLEETING
+
+    return [each for each in owed.listed(tx) if over(each)]
 
 
 def _platform(tx: Tx, exchange: Exchange) -> str:
@@ -106,14 +111,14 @@ def _platform(tx: Tx, exchange: Exchange) -> str:
 
 def _work(tx: Tx, me: Holder) -> bool:
     alive, gone = _gone(tx, me)
-    return bool(gone) or bool(_hopeless(tx, alive))
+    return bool(gone) or bool(_hopeless(tx, me, alive))
 
 
 def _close(tx: Tx, me: Holder) -> int:
     alive, gone = _gone(tx, me)
     now = clock.now()
     closed = 0
-    for each in _hopeless(tx, alive):
+    for each in _hopeless(tx, me, alive):
         if not exchanges.interrupt(tx, each.id, REASON, now):
             owed.shown(tx, each.workspace_id, each.id)
         closed += 1

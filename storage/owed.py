@@ -47,6 +47,7 @@ def shown(tx: Tx, workspace_id: str, exchange_id: str, reply_keys: Sequence[str]
         tx.run(_SETTLED, {"of_id": exchange_id})
         return
     first, *others = reply_keys
-    tx.run(_SHOWN, {"of_id": exchange_id, "new_reply_key": first})
+    if not tx.run(_SHOWN, {"of_id": exchange_id, "new_reply_key": first}):
+        return  # it was deleted meanwhile
     for each in others:
         tx.run(_PART, {"workspace_id": workspace_id, "reply_key": each, "exchange_id": exchange_id})
