@@ -20,6 +20,7 @@ class Listening:
         self._database = database
         self._now = now
         self._known: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
+        self._changes = 0
 
     async def at(self, place: Place) -> bool:
         """Whether the channel, or the one that a closed thread hangs on, is listened to."""
@@ -28,10 +29,13 @@ class Listening:
     async def _of(self, platform: str, workspace: str) -> frozenset[str]:
         read_at, found = self._known.get((platform, workspace), (float("-inf"), frozenset[str]()))
         if self._now() - read_at >= FRESH_SECONDS:
+            before = self._changes
             found = await self._database.read(lambda tx: channels.always_on(tx, platform, workspace))
-            self._known[platform, workspace] = (self._now(), found)
+            if before == self._changes:  # else what was read may be what was so before the change
+                self._known[platform, workspace] = (self._now(), found)
         return found
 
     def changed(self, place: Place) -> None:
         """Something was chosen in this workspace, or it was left: what is known of it is read anew."""
+        self._changes += 1
         self._known.pop((place.platform, place.workspace), None)
