@@ -145,6 +145,10 @@ class OpenAIServer(Loopback):
         self._runner.server.handler_cancellation = True
         return self
 
+    def think(self, body: dict[str, Any]) -> Reply | Failure:
+        """What comes where the script says nothing; a subclass may look at the question."""
+        return self.reply
+
     async def _list(self, request: web.Request) -> web.StreamResponse:
         if failure := self._unfit(request):
             return self._failed(failure)
@@ -168,7 +172,7 @@ class OpenAIServer(Loopback):
             return self._failed(failure)
         if body["model"] not in self.models:
             return self._failed(no_model(body["model"]))
-        answer = self.script.popleft() if self.script else self.reply
+        answer = self.script.popleft() if self.script else self.think(body)
         if isinstance(answer, Failure):
             return self._failed(answer)
         try:

@@ -98,6 +98,9 @@ class Catchup:
             log.exception("missed messages not found", error=type(error).__name__)
         finally:
             self._searching = None
+        # Whoever runs for less than one beat is remembered too, and what is owed need not wait for it.
+        if not self._down:
+            await self._touch()
 
     async def _catch_up(self) -> None:
         last = await self._continuity.last_seen(PLATFORM)
