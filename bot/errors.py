@@ -69,5 +69,8 @@ def for_person(error: Exception, model: str) -> str:
 def for_admin(error: VendorError, model: str) -> str:
     """What the admins of a workspace are told: what happened, in the vendor's own words, and what to do."""
     said = str(error).strip().rstrip(".")
-    todo = next((todo for kind, _, todo in _SENTENCES if isinstance(error, kind)), "")
+    todo = next(
+        (todo for kind, _, todo in _SENTENCES if isinstance(error, kind)),
+        "If it goes on, choose another model with `/model`.",
+    )
     return f"{model} does not answer: {said}. {todo}".rstrip()

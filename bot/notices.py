@@ -49,17 +49,22 @@ class Notices:
         if platform is None or not workspace.notices:
             log.warning("notice", workspace=workspace.name, about=name, sentence=sentence)
             return
+        moment = f"notice:{workspace.id}:{name}"
+        place = Place(platform.name, workspace.key, workspace.notices, workspace.notices)
         try:
-            first = await self._database.write(
-                lambda tx: moments.claim(
-                    tx, f"notice:{workspace.id}:{name}", clock.now(), again_after=again_after
-                )
-            )
-            if first:
-                place = Place(platform.name, workspace.key, workspace.notices, workspace.notices)
-                await platform.tell(place, Answer(sentence, ok=False))
+            if await self._database.write(
+                lambda tx: moments.claim(tx, moment, clock.now(), again_after=again_after)
+            ):
+                try:
+                    await platform.tell(place, Answer(sentence, ok=False))
+                except Exception:
+                    if again_after is None:  # what is said only once has to arrive that once
+                        await self._database.write(lambda tx: moments.forget(tx, moment))
+                    raise
         except (StorageError, UserError) as error:
             log.warning("notice not told", workspace=workspace.name, about=name, error=str(error))
+        except Exception:
+            log.exception("notice failed", workspace=workspace.name, about=name)
 
     async def close(self) -> None:
         """Give up what is still being told."""
@@ -70,9 +75,4 @@ class Notices:
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._telling.add(task)
-        task.add_done_callback(self._told)
-
-    def _told(self, task: asyncio.Task[None]) -> None:
-        self._telling.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("notice failed", exc_info=error)
+        task.add_done_callback(self._telling.discard)

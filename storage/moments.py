@@ -12,6 +12,7 @@ _THIS = _moment.c.name == bindparam("of_name")
 _CLAIM = insert_into(MomentRow, ignore=["name"])
 _SET = upsert_into(MomentRow, on=["name"], update=["at"])
 _GET = Statement(select(_moment.c.at).where(_THIS))
+_FORGET = Statement(delete(_moment).where(_THIS))
 _EXPIRE = Statement(delete(_moment).where(_THIS, _moment.c.at < bindparam("before")))
 
 
@@ -20,6 +21,11 @@ def claim(tx: Tx, name: str, at: int, *, again_after: int | None = None) -> bool
     if again_after is not None:
         tx.run(_EXPIRE, {"of_name": name, "before": at - again_after})
     return tx.run(_CLAIM, {"name": name, "at": at}) > 0
+
+
+def forget(tx: Tx, name: str) -> None:
+    """It is as if it had never been claimed or put."""
+    tx.run(_FORGET, {"of_name": name})
 
 
 def put(tx: Tx, name: str, at: int) -> None:

@@ -67,3 +67,11 @@ async def test_a_moment_is_what_was_put_last(database: Database) -> None:
 async def test_a_claim_is_a_moment_too(database: Database) -> None:
     assert await claim(database, "said", 1000)
     assert await database.read(lambda tx: moments.get(tx, "said")) == 1000
+
+
+async def test_a_claim_that_is_forgotten_is_open_again(database: Database) -> None:
+    assert await claim(database, "said", 1000)
+    assert await claim(database, "other", 1000)
+    await database.write(lambda tx: moments.forget(tx, "said"))
+    assert await claim(database, "said", 1000)
+    assert not await claim(database, "other", 1000)
