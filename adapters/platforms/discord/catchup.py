@@ -180,7 +180,10 @@ class Catchup:
                     exchange_id=unsent.exchange_id,
                     posted=posted,
                 )
-                spoken = await self._continuity.resume(unsent, reply)
+                try:
+                    spoken = await self._continuity.resume(unsent, reply)
+                finally:
+                    reply.stop_typing()
                 log.info(
                     "owed reply given",
                     exchange=unsent.exchange_id,

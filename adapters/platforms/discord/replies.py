@@ -43,6 +43,9 @@ _GROWTH_SECONDS = 5.0
 _WAIT_FOR_GROWTH_SECONDS = 1.0
 _FILE_NAME = "reply.md"
 _NOTHING = "-# Nothing was said."
+_KEPT_BACK = "-# This server's AutoMod does not let my reply through."
+# What Discord says when AutoMod blocks a message, or its title.
+_BLOCKED = frozenset({200000, 200001})
 
 # What may go wrong where nothing depends on it.
 FAILURES = (discord.DiscordException, OSError, aiohttp.ClientError, TimeoutError)
@@ -237,25 +240,39 @@ class DiscordReply:
     ) -> str:
         """Make what is posted exactly these parts; the id of the last, or nothing where the channel is closed to us."""
         try:
-            at = 0
-            while at < len(parts):
-                last = at == len(parts) - 1
-                if await self._put(at, parts[at], controls if last else (), files if last else ()):
-                    at += 1
-            await self._withdraw(len(parts))
+            await self._arrange(parts, controls, files)
         except discord.HTTPException as error:
             if error.status >= 500 or error.status == 429:
                 raise
             log.warning(
                 "reply cannot be posted", channel=self._channel_id, status=error.status, code=error.code
             )
-            return ""
+            if error.code not in _BLOCKED or not await self._admit():
+                return ""
         finally:
             self.stop_typing()
-            self._wire.end(self)
         ids = [str(each.id) for each in self._posted]
         self._wire.join_parts(ids)
         return ids[-1]
+
+    async def _admit(self) -> bool:
+        """Say that the server's own rules keep the text back; whether that could be said."""
+        try:
+            await self._arrange([_KEPT_BACK], (), ())
+        except discord.HTTPException as error:
+            log.warning("nor can that be said", channel=self._channel_id, status=error.status)
+            return False
+        return True
+
+    async def _arrange(
+        self, parts: Sequence[str], controls: Sequence[Mapping[str, Any]], files: Sequence[File]
+    ) -> None:
+        at = 0
+        while at < len(parts):
+            last = at == len(parts) - 1
+            if await self._put(at, parts[at], controls if last else (), files if last else ()):
+                at += 1
+        await self._withdraw(len(parts))
 
     async def _put(
         self, at: int, content: str, controls: Sequence[Mapping[str, Any]], files: Sequence[File]

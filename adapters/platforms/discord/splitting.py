@@ -48,7 +48,7 @@ def split(text: str, limit: int = LIMIT) -> list[str]:
         if closing:
             prefix = f"{_FENCE}{_language(whole)}\n"
             parts.append(whole + closing)
-            start += at + (rest[at : at + 1] == "\n")
+            start += len(rest) - len(rest[at:].lstrip("\n"))
         else:
             prefix = ""
             parts.append(whole.rstrip())
