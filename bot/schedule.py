@@ -46,7 +46,7 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Leave the jobs that run now alone; start no others."""
+        """Start no more jobs; one that runs now is cancelled, and its work is for the next start."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
@@ -76,11 +76,16 @@ async def shutdown_dates(services: Services) -> Mapping[str, date]:
     for vendor in services.models.vendors:
         try:
             chat, _ = services.models.find(f"{vendor}:any")
-            for each in await chat.models():
+            known = await chat.models()
+        except VendorError as error:
+            log.warning("shutdown dates not known", vendor=vendor, error=str(error))
+            continue
+        for each in known:
+            try:
                 if each.shutdown_date:
                     found[f"{vendor}:{each.name}"] = date.fromisoformat(each.shutdown_date)
-        except (VendorError, ValueError) as error:
-            log.warning("shutdown dates not known", vendor=vendor, error=str(error))
+            except ValueError:
+                log.warning("no date", model=f"{vendor}:{each.name}", shutdown_date=each.shutdown_date)
     return found
 
 
