@@ -136,7 +136,7 @@ def row(*buttons: dict[str, Any]) -> dict[str, Any]:
     return {"type": _ROW, "components": list(buttons[:5])}
 
 
-Press: TypeAlias = Callable[[discord.Interaction[Any], str], Awaitable[None]]
+Press: TypeAlias = Callable[[discord.Interaction[Any]], Awaitable[None]]
 
 # A class of buttons is registered with a client as a class, so an item finds what to do by the client it was pressed at.
 _presses: WeakKeyDictionary[discord.Client, Press] = WeakKeyDictionary()
@@ -160,7 +160,7 @@ class Control(
         """Hand the press to whoever attends to this client."""
         press = _presses.get(interaction.client)
         if press is not None:
-            await press(interaction, self.custom_id)
+            await press(interaction)
 
 
 def listen(client: discord.Client, press: Press) -> None:

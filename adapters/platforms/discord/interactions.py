@@ -30,6 +30,10 @@ _SOMEBODY_ELSE = "This question is for somebody else."
 _OLD_BUTTON = "This button is from before I was started again. Give the command once more, please."
 _OLD_COMMAND = "I do not know that command any more. Discord will show the new ones soon; `/help` lists them."
 _NOTHING = "Nothing was changed."
+_NO_MEMBER = (
+    "I am no member of this server, so I cannot know who may do what here. Have an admin invite me again."
+)
+_WAKING = "I have only just come back. Try again in a moment, please."
 
 
 async def attach(
@@ -67,20 +71,23 @@ class Interactions:
         """A command, what is typed into one, or a form that was sent; buttons come by ``pressed``."""
         visit = Visit(self._desk, interaction)
         if interaction.type is discord.InteractionType.application_command:
-            await self._attend(visit, self._commanded(visit))
+            await self._attend(visit, self._commanded)
         elif interaction.type is discord.InteractionType.autocomplete:
-            await self._attend(visit, self._typed(visit))
+            await self._attend(visit, self._typed)
         elif interaction.type is discord.InteractionType.modal_submit:
-            await self._attend(visit, self._sent(visit, str(visit.data.get("custom_id", ""))))
+            await self._attend(visit, self._sent)
 
-    async def pressed(self, interaction: Interaction, custom_id: str) -> None:
+    async def pressed(self, interaction: Interaction) -> None:
         """A button of ours."""
-        visit = Visit(self._desk, interaction)
-        await self._attend(visit, self._pressed(visit, custom_id))
+        await self._attend(Visit(self._desk, interaction), self._pressed)
 
-    async def _attend(self, visit: Visit, work: Awaitable[None]) -> None:
+    async def _attend(self, visit: Visit, work: Callable[[Visit], Awaitable[None]]) -> None:
         try:
-            await work
+            problem = self._stranger(visit)
+            if not problem:
+                await work(visit)
+            elif visit.interaction.type is not discord.InteractionType.autocomplete:
+                await visit.say(problem)
         except UserError as error:
             await self._apologise(visit, str(error))
         except Exception as error:
@@ -91,6 +98,15 @@ class Interactions:
             log.exception("an interaction failed", reference=visit.reference, exc_info=error)
             sentence = f"Something went wrong on my side. Tell an admin this reference: `{visit.reference}`."
             await self._apologise(visit, sentence)
+
+    def _stranger(self, visit: Visit) -> str:
+        """Why nothing can be done where this came from: without its server's roles nobody's level is known."""
+        if visit.interaction.guild_id is None:
+            return ""
+        guild = self._desk.client.get_guild(visit.interaction.guild_id)
+        if guild is None:
+            return _NO_MEMBER
+        return _WAKING if guild.unavailable else ""
 
     async def _apologise(self, visit: Visit, sentence: str) -> None:
         try:
@@ -200,8 +216,8 @@ class Interactions:
 
     # Buttons
 
-    async def _pressed(self, visit: Visit, custom_id: str) -> None:
-        ratings = self._ratings
+    async def _pressed(self, visit: Visit) -> None:
+        ratings, custom_id = self._ratings, visit.custom_id
         if found := controls.UP.fullmatch(custom_id):
             await ratings.up(visit, found["exchange"])
         elif found := controls.DOWN.fullmatch(custom_id):
@@ -211,12 +227,12 @@ class Interactions:
         elif found := controls.STOP.fullmatch(custom_id):
             await ratings.stop(visit, found["exchange"], found["asker"] or "", found["conversation"] or "")
         else:
-            await self._asked(visit, custom_id)
+            await self._asked(visit)
 
-    async def _asked(self, visit: Visit, custom_id: str) -> None:
+    async def _asked(self, visit: Visit) -> None:
         """A button below a question, which may be somebody's own."""
         for pattern in (controls.FORM, controls.RUN, controls.KEPT, controls.DROP):
-            found = pattern.fullmatch(custom_id)
+            found = pattern.fullmatch(visit.custom_id)
             if found is not None:
                 break
         else:
@@ -233,9 +249,9 @@ class Interactions:
             if step is None:
                 await visit.say(_OLD_BUTTON)
             else:
-                await self._step(visit, step, custom_id)
+                await self._step(visit, step)
 
-    async def _step(self, visit: Visit, step: Step, custom_id: str) -> None:
+    async def _step(self, visit: Visit, step: Step) -> None:
         if step.form is not None:
             await visit.open(sheet_of(step.form, press_id(Step(step.command, step.values), visit.person)))
             return
@@ -248,7 +264,7 @@ class Interactions:
             await visit.put(question(command.confirm, step, visit.person))
         elif step.sure:
             await self._answer(visit, command, values, sure=True, in_place=True)
-        elif _settles(visit, custom_id):
+        elif _settles(visit):
             await self._settle(visit, command, values)
         else:
             await self._answer(visit, command, values)
@@ -275,8 +291,8 @@ class Interactions:
 
     # Forms
 
-    async def _sent(self, visit: Visit, custom_id: str) -> None:
-        values = filled(visit.data)
+    async def _sent(self, visit: Visit) -> None:
+        values, custom_id = filled(visit.data), visit.custom_id
         if found := controls.RATED.fullmatch(custom_id):
             await self._ratings.rated(visit, Target.read(found["by"], found["id"]), values)
         elif found := controls.TAUGHT.fullmatch(custom_id):
@@ -314,7 +330,7 @@ def _written(values: Mapping[str, Value]) -> dict[str, str]:
     }
 
 
-def _settles(visit: Visit, custom_id: str) -> bool:
+def _settles(visit: Visit) -> bool:
     """Whether this is the yes or the no of a question that has both, so that pressing it answers the question."""
     message = visit.interaction.message
     if message is None:
@@ -328,4 +344,4 @@ def _settles(visit: Visit, custom_id: str) -> bool:
     }
     words = ("yes", "no")
     asked = all(any(label.startswith(word) for label in labels.values()) for word in words)
-    return asked and labels.get(custom_id, "").startswith(words)
+    return asked and labels.get(visit.custom_id, "").startswith(words)

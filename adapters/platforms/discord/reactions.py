@@ -54,8 +54,7 @@ class Reactions:
     async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
         """Somebody reacts."""
         at = self._desk.clock()
-        me = self._desk.client.user
-        if me is None or event.user_id == me.id or event.message_author_id not in (None, me.id):
+        if not self._concerns(event):
             return
         stars = self.stars_of(event.emoji)
         if stars is None:
@@ -68,8 +67,7 @@ class Reactions:
     async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
         """Somebody takes a reaction back, or a moderator does it for them."""
         at = self._desk.clock()
-        me = self._desk.client.user
-        if me is None or event.user_id == me.id or self.stars_of(event.emoji) is None:
+        if not self._concerns(event) or self.stars_of(event.emoji) is None:
             return
         try:
             await self._remove(event, at)
@@ -91,6 +89,14 @@ class Reactions:
             if source in sources:
                 sources.discard(source)
                 await self._tell(self._mark(event, user_id, who, source, at))
+
+    def _concerns(self, event: discord.RawReactionActionEvent) -> bool:
+        """Whether it can be somebody's reaction on a message of ours, in a server that we know."""
+        me = self._desk.client.user
+        if me is None or event.user_id == me.id or event.message_author_id not in (None, me.id):
+            return False
+        guild = self._guild(event)
+        return event.guild_id is None or (guild is not None and not guild.unavailable)
 
     async def _add(self, event: discord.RawReactionActionEvent, stars: int, at: int) -> None:
         user = event.member or self._known(event)

@@ -92,6 +92,11 @@ class Visit:
         return data or {}
 
     @property
+    def custom_id(self) -> str:
+        """That of the button that was pressed, or of the form that was sent."""
+        return str(self.data.get("custom_id", ""))
+
+    @property
     def room(self) -> Room:
         """The channel or thread that it came from."""
         channel = self.interaction.channel

@@ -17,7 +17,7 @@ from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.visits import progress_line
 from bot.commands import every_command
 from bot.services import Services
-from tests.adapters.platforms.discord.interactive import FakeHost, command, until, world
+from tests.adapters.platforms.discord.interactive import EXCHANGE, FakeHost, command, until, world
 
 NAME = re.compile(r"[a-z0-9_-]{1,32}")
 REAL = every_command(cast(Services, None))
@@ -440,3 +440,30 @@ async def test_an_interaction_that_is_over_is_noted_and_nothing_more() -> None:
         assert [(each["event"], each["log_level"], each["code"]) for each in logs] == [
             ("an interaction was over", "info", 10062)
         ]
+
+
+async def test_where_the_avatar_is_no_member_nobody_is_taken_for_anybody() -> None:
+    async with world() as it:
+        boss = it.member("boss", administrator=True)
+        reply = await it.reply()
+        it.env.backend.emit("GUILD_DELETE", {"id": str(it.guild.id)})
+        await it.env.settle()
+        told = await boss.slash(it.channel, "privacy show")
+        assert told.ephemeral
+        assert told.response is not None
+        assert told.response.content.startswith("I am no member of this server")
+        pressed = await boss.click(reply, custom_id=f"us1.up.{EXCHANGE}")
+        assert pressed.response is not None
+        assert pressed.response.content.startswith("I am no member of this server")
+        assert (it.host.calls, it.host.marks) == ([], [])
+
+
+async def test_a_server_that_is_away_is_waited_for() -> None:
+    async with world() as it:
+        ann = it.member("ann")
+        it.env.backend.emit("GUILD_DELETE", {"id": str(it.guild.id), "unavailable": True})
+        await it.env.settle()
+        told = await ann.slash(it.channel, "privacy show")
+        assert told.response is not None
+        assert told.response.content.startswith("I have only just come back.")
+        assert it.host.calls == []
