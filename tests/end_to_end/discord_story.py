@@ -18,7 +18,9 @@ BETTER = "Run `birds today`: it lists every bird of the day, newest first."
 
 def long_answer() -> str:
     """Prose around a code block that does not fit into one message of Discord."""
-    lines = "\n".join(f'    print("bird number {n:02d} was seen near the copper lane today")' for n in range(40))
+    lines = "\n".join(
+        f'    print("bird number {n:02d} was seen near the copper lane today")' for n in range(40)
+    )
     return f"You can write a small script for that:\n\n```python\ndef birds():\n{lines}\n```\n\nSave it, then run it."
 
 
