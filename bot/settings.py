@@ -174,7 +174,7 @@ class DiscordSettings(_Section):
 class Secrets(BaseSettings):
     """What only the environment may hold. A field's name is its variable's, in small letters."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     discord_token: SecretStr | None = None
     slack_bot_token: SecretStr | None = None
