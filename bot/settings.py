@@ -171,6 +171,24 @@ class DiscordSettings(_Section):
     api_url: str = ""
 
 
+class SlackSettings(_Section):
+    """Slack's own. ``owner`` to ``rater`` name what somebody is in the workspace, people by id, or user groups."""
+
+    owner: tuple[str, ...] = ("workspace_owner", "workspace_admin")
+    trainer: tuple[str, ...] = ("workspace_admin",)
+    reviewer: tuple[str, ...] = ("workspace_admin",)
+    rater: tuple[str, ...] = ("everyone",)
+    buttons: bool = True
+    seed_reactions: tuple[str, ...] = ()
+    regenerate_on_edit: bool = False
+    edit_seconds: Annotated[float, Field(ge=0)] = 1.0
+    file_characters: Annotated[int, Field(ge=0)] = 0
+    transport: Literal["socket", "http"] = "socket"
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 3000
+    api_url: str = ""
+
+
 class Secrets(BaseSettings):
     """What only the environment may hold. A field's name is its variable's, in small letters."""
 
@@ -205,6 +223,7 @@ class Settings(BaseSettings):
     logging: LoggingSettings = LoggingSettings()
     terminal: TerminalSettings = TerminalSettings()
     discord: DiscordSettings = DiscordSettings()
+    slack: SlackSettings = SlackSettings()
 
     @classmethod
     def settings_customise_sources(
