@@ -177,7 +177,6 @@ class Interactions:
     ) -> None:
         """Run a command and say its answer; in place, over the question that was confirmed."""
         if in_place:
-            await visit.defer_update()
             await visit.unbutton()
         else:
             await visit.defer(private=command.private)
@@ -271,14 +270,10 @@ class Interactions:
 
     async def _settle(self, visit: Visit, command: Command, values: Mapping[str, Value]) -> None:
         """A yes or no that was asked for: the question goes, and what follows is for the person alone."""
-        await visit.defer_update()
+        await visit.unbutton()
         answer = await self._run(visit, command, values, draws=False)
         message = visit.interaction.message
-        if message is not None and message.flags.ephemeral:
-            await visit.show(answer, in_place=True)
-        else:
-            await visit.unbutton()
-            await visit.show(answer)
+        await visit.show(answer, in_place=message is not None and message.flags.ephemeral)
 
     async def _again(self, visit: Visit, exchange_id: str) -> None:
         command = commands.find(self._desk.host.commands, "regenerate")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
+import aiohttp
 import discord
 import structlog
 
@@ -156,8 +157,9 @@ class Visit:
         await self.interaction.edit_original_response(content=content, allowed_mentions=NOBODY)
 
     async def unbutton(self) -> None:
-        """Take the buttons off the message whose button was pressed."""
-        await self.interaction.edit_original_response(view=None)
+        """Take note by taking the buttons off the message, so that none of them is pressed twice."""
+        await self.interaction.response.edit_message(view=None)
+        self._deferred = "update"
 
     async def _show(self, shown: Payload, *, in_place: bool) -> discord.WebhookMessage | None:
         parts = list(shown.parts)
@@ -232,7 +234,7 @@ class Bar:
             self._drawn = self._wanted
             try:
                 await self._visit.redraw(self._drawn)
-            except discord.HTTPException as error:
+            except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
                 log.info("progress is not shown", interaction=self._visit.interaction.id, error=str(error))
                 return
             try:

@@ -219,19 +219,21 @@ class World:
         text: str = "An answer.",
         exchange: str = EXCHANGE,
         components: list[dict[str, Any]] | None = None,
+        channel_id: int = 0,
     ) -> discord.Message:
         """A reply of the avatar, with its buttons."""
         rows = controls.reply_components(exchange, self.options) if components is None else components
-        return await self.post({"content": text, "components": rows})
+        return await self.post({"content": text, "components": rows}, channel_id)
 
-    async def post(self, body: Mapping[str, Any]) -> discord.Message:
+    async def post(self, body: Mapping[str, Any], channel_id: int = 0) -> discord.Message:
         """A message of the avatar, sent as Discord takes it."""
+        where = channel_id or self.channel.id
         params = MultipartParameters(payload=dict(body), multipart=None, files=None)
         with self.env._bot_scope():  # pyright: ignore[reportPrivateUsage]
-            data = await self.env.bot.http.send_message(self.channel.id, params=params)
+            data = await self.env.bot.http.send_message(where, params=params)
         await self.env.settle()
-        found = self.env.bot.get_channel(self.channel.id)
-        assert isinstance(found, discord.TextChannel)
+        found = self.env.bot.get_channel(where)
+        assert isinstance(found, discord.TextChannel | discord.DMChannel)
         return await found.fetch_message(int(data["id"]))
 
     async def restart(self) -> None:
@@ -274,3 +276,15 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not holds():
             await asyncio.sleep(0)
+
+
+def brief(mark: Mark) -> tuple[str, int | None, str | None, str | None]:
+    """What a mark says."""
+    return mark.source, mark.stars, mark.comment, mark.better
+
+
+def said(result: InteractionResult) -> str:
+    """What the person is told, and that nobody else reads it."""
+    [told] = [result.response, *result.followups] if result.response else result.followups
+    assert told.ephemeral
+    return told.content
