@@ -232,8 +232,8 @@ class World:
         with self.env._bot_scope():  # pyright: ignore[reportPrivateUsage]
             data = await self.env.bot.http.send_message(where, params=params)
         await self.env.settle()
-        found = self.env.bot.get_channel(where)
-        assert isinstance(found, discord.TextChannel | discord.DMChannel)
+        found = self.env.bot.get_channel(where) or self.env.bot.get_partial_messageable(where)
+        assert isinstance(found, discord.abc.Messageable)
         return await found.fetch_message(int(data["id"]))
 
     async def restart(self) -> None:
