@@ -18,6 +18,7 @@ from adapters.platforms.discord.tempo import Tempo
 log = structlog.get_logger()
 
 _API = "/api/v10"
+_LIMITS = 512
 # Without these there is no session; that they cannot be read has to end the client.
 _NEEDED = frozenset({"READY", "RESUMED"})
 
@@ -73,6 +74,7 @@ class _Single(discord.Client):
     def __init__(self, tempo: Tempo, **options: Any) -> None:
         self._tempo = tempo
         super().__init__(**options)
+        _forget_idle_limits(self.http)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Leave Discord the time that it wants between two sessions."""
@@ -87,6 +89,7 @@ class _Sharded(discord.AutoShardedClient):
     def __init__(self, tempo: Tempo, **options: Any) -> None:
         self._tempo = tempo
         super().__init__(**options)
+        _forget_idle_limits(self.http)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Leave Discord the time that it wants between two sessions."""
@@ -95,6 +98,27 @@ class _Sharded(discord.AutoShardedClient):
 
     def _get_state(self, **options: Any) -> Any:
         return _guard(super()._get_state(**options))
+
+
+def _forget_idle_limits(http: Any) -> None:
+    """Keep few of Discord's limits in mind: those in use, and those that may still hold.
+
+    discord.py keeps each for five minutes and looks through all of them whenever it meets a new one: over thousands of
+    channels that is most of its work.
+    """
+    kept: dict[str, Any] = http._buckets
+    most = _LIMITS
+
+    def forget() -> None:
+        nonlocal most
+        if len(kept) < most:
+            return
+        for key, limit in list(kept.items()):
+            if limit.expires is not None and limit.is_expired() and not limit.outgoing:
+                del kept[key]
+        most = max(_LIMITS, 2 * len(kept))
+
+    http._try_clear_expired_ratelimits = forget
 
 
 def _guard(state: Any) -> Any:

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import aiohttp
 import discord
@@ -36,9 +35,11 @@ _ONE_TRY_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 30.0
 _KNOWN_PARTS = 4096
 _UNKNOWN_MESSAGE = 10008
+# Where a client carries its wire, which ends with it.
+_WIRE = "understudy wire"
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass(slots=True)
 class Wire:
     """What everything that is sent by one client shares."""
 
@@ -84,28 +85,24 @@ class Wire:
             self.last_parts.popitem(last=False)
 
 
-_wires: WeakKeyDictionary[discord.Client, Wire] = WeakKeyDictionary()
-
-
 def wire_of(client: discord.Client, options: Options) -> Wire:
     """The one wire of this client."""
-    wire = _wires.get(client)
-    if wire is None:
-        wire = _wires[client] = Wire(client, options, Pacing(options.edit_seconds, _typing(client.http)))
-    return wire
+    kept = vars(client)
+    if _WIRE not in kept:
+        kept[_WIRE] = Wire(client, options, Pacing(options.edit_seconds, _typing(client)))
+    return kept[_WIRE]
 
 
 def reply_key(client: discord.Client, message_id: str) -> str:
     """The key under which the application knows the reply that this message is a part of."""
-    wire = _wires.get(client)
+    wire: Wire | None = vars(client).get(_WIRE)
     return message_id if wire is None else wire.last_parts.get(message_id, message_id)
 
 
-def _typing(http: Any) -> Callable[[int], Awaitable[None]]:
-    # The session behind ``http`` lives as long as the client; holding the client here would keep it alive for ever.
+def _typing(client: discord.Client) -> Callable[[int], Awaitable[None]]:
     async def send(channel_id: int) -> None:
         try:
-            await http.send_typing(channel_id)
+            await client.http.send_typing(channel_id)
         except (discord.DiscordException, *_AWAY) as error:
             log.debug("typing not shown", channel=channel_id, error=type(error).__name__)
 

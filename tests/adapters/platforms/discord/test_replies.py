@@ -110,6 +110,32 @@ async def test_redrawing_keeps_to_the_budget_of_a_channel() -> None:
         assert s.world.calls[PATCH] + s.world.calls[POST] <= 4 + 4 + 10
 
 
+async def test_with_discords_own_limits_nothing_is_refused_and_final_texts_do_not_wait() -> None:
+    ended: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def long(message: Message, reply: Reply) -> str:
+        text = ""
+        for count in range(60):
+            text += f"{count} "
+            await reply.grow(text)
+            await asyncio.sleep(0.005)
+        ended.append(loop.time())
+        return text + "and the end"
+
+    async with stage(TalkingHost(speech=long), options=replace(OPTIONS, edit_seconds=0.1)) as s:
+        s.world.limits.limit("^PATCH /channels/", 5, 0.5)
+        arrived: list[float] = []
+        s.world.watchers.append(
+            lambda posted: arrived.append(loop.time()) if posted.content.endswith("and the end") else None
+        )
+        await s.asks("go")
+        await s.asks("go")
+        await s.replies(2)
+        assert not s.world.limits.refused
+        assert all(there - end < 0.1 for end, there in zip(ended, sorted(arrived)))
+
+
 async def test_a_long_reply_is_continued_in_further_replies_and_earlier_parts_stay() -> None:
     speech = Spoken()
     async with stage(TalkingHost(speech=speech)) as s:
@@ -280,6 +306,14 @@ async def test_the_final_text_arrives_however_often_it_is_refused(status: int) -
         s.world.faults.answer(status, "PATCH", EDITS, times=6, cloudflare=True)
         speech.ends("A beginning and an end")
         assert await s.replies() == ["A beginning and an end"]
+
+
+async def test_what_discord_does_not_take_is_posted_plainly() -> None:
+    async with stage() as s:
+        s.world.faults.answer(400, "POST", MESSAGES)
+        await s.asks("go")
+        assert await s.replies() == ["You said: go"]
+        assert (shown(s)[0].labels, shown(s)[0].reference) == ([], None)
 
 
 async def test_growth_that_fails_is_skipped() -> None:
