@@ -46,7 +46,7 @@ class Ratings:
         await visit.defer()
         self._low.pop((visit.person, exchange_id), None)
         answer = await self._thumb(visit, exchange_id, UP)
-        if _unchanged(answer):
+        if _unchanged(answer) and not answer.buttons:  # a question that is put once is not to be lost
             answer = await self._thumb(visit, exchange_id, None)
         await visit.show(answer)
 
@@ -56,7 +56,7 @@ class Ratings:
         if key in self._low:
             await visit.defer()
             answer = await self._thumb(visit, exchange_id, DOWN)
-            if _unchanged(answer):
+            if _unchanged(answer) and not answer.buttons:
                 self._low.pop(key, None)
                 answer = await self._thumb(visit, exchange_id, None)
             await visit.show(answer)
@@ -115,7 +115,7 @@ class Ratings:
         await visit.show(answer)
 
     async def menu_rate(self, visit: Visit) -> None:
-        """ "Rate this reply", on a message."""
+        """Rate this reply: open the form with the stars."""
         target = self._target(visit)
         if target is None:
             await visit.say(_NOT_MINE)
@@ -123,7 +123,7 @@ class Ratings:
             await visit.open(forms.rate(target))
 
     async def menu_teach(self, visit: Visit) -> None:
-        """ "Teach this as an example", on a message."""
+        """Teach this as an example: open the form with the reply in it."""
         if visit.who.access < Access.REVIEWER:
             await self._refuse(visit)
             return
