@@ -127,9 +127,7 @@ class Conversations:
         else:
             status, text = "failed", "I was interrupted before I could answer that; please ask again."
             await reply.fail(text, exchange.reference)
-        await self._database.write(
-            lambda tx: owed.shown(tx, exchange.workspace_id, exchange.id, keys.split())
-        )
+        await self._note_shown(exchange.workspace_id, exchange.id, keys)
         return Spoken(status, exchange_id=exchange.id, text=text, reference=exchange.reference)
 
     async def latest(self, scene: Scene) -> Exchange | None:
@@ -296,10 +294,15 @@ class Conversations:
             log.error("reply not shown yet", exc_info=error)
         else:
             if not fleeting:
-                await self._database.write(
-                    lambda tx: owed.shown(tx, turn.scene.workspace.id, done.id, keys.split())
-                )
+                await self._note_shown(turn.scene.workspace.id, done.id, keys)
         return spoken(turn, done, sentence)
+
+    async def _note_shown(self, workspace_id: str, exchange_id: str, keys: str) -> None:
+        try:
+            await self._database.write(lambda tx: owed.shown(tx, workspace_id, exchange_id, keys.split()))
+        except StorageError as error:
+            # The person has read it. Whoever comes to give it again finds it there.
+            log.error("reply not noted as shown", error=str(error))
 
     async def _show(self, turn: Turn, exchange_id: str, sentence: str) -> str:
         if not sentence:

@@ -37,6 +37,7 @@ class Recovery:
         self._database = database
         self.holder: Holder = holders.this_process()
         self._task: asyncio.Task[None] | None = None
+        self._adopted: dict[str, int] = {}
 
     async def begin(self) -> int:
         """Announce this process and close what dead ones left; the number of exchanges closed."""
@@ -71,11 +72,16 @@ class Recovery:
 
         ``busy`` tells the exchanges that this process is working on.
         """
-        if not await self._database.read(lambda tx: _owed(tx, self.holder, platform, busy())):
+        stray = clock.now() - STRAY_MS
+        # What was just handed out is in good hands, though nobody may have begun with it.
+        self._adopted = {id_: at for id_, at in self._adopted.items() if at >= stray}
+        working = busy() | self._adopted.keys()
+        if not await self._database.read(lambda tx: _owed(tx, self.holder, platform, working)):
             return []
-        working = busy()
         taken = await self._database.write(lambda tx: _adopt(tx, self.holder, platform, working))
-        return [each for each in taken if each.id not in busy()]
+        fresh = [each for each in taken if each.id not in busy() | self._adopted.keys()]
+        self._adopted |= {each.id: clock.now() for each in fresh}
+        return fresh
 
     async def end(self) -> None:
         """Stop announcing; what this process still owes is for the next one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pictures
 
-from adapters.platforms.base import Attachment
+from adapters.platforms.base import Attachment, End
 from adapters.vendors.base import (
     Finished,
     Image,
@@ -24,6 +24,7 @@ from adapters.vendors.base import (
 from bot.asking import Patience
 from storage import exchanges, workspaces
 from storage.database import Database
+from storage.errors import Unusable
 from storage.exchanges import Exchange
 from tests.bot.theatre import HERE, Scripted, Seen, Theatre, play
 
@@ -131,6 +132,22 @@ async def test_a_fallback_that_breaks_off_is_the_one_that_is_named(
         "understudy:b",
         "broken",
     )
+
+
+async def test_a_reply_that_was_read_is_not_followed_by_a_failure_to_note_it(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_anything: object) -> None:
+        raise Unusable("The disk is full.")
+
+    async def fill(_end: End) -> None:
+        monkeypatch.setattr(theatre.database, "write", full)
+
+    seen = Seen(at_finish=fill)
+    assert (await theatre.say("hello", seen=seen)).status == "complete"
+    assert seen.failed is None
+    monkeypatch.undo()
+    assert (await stored(theatre)).holder == theatre.recovery.holder.id
 
 
 # Pictures
