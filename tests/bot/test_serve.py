@@ -15,6 +15,7 @@ from bot.app import FACES
 from bot.faces import Face, ready
 from bot.serve import serve_all
 from bot.settings import Configuration, Secrets, Settings, load
+from storage import clock
 from storage.database import Database
 from tests.bot.theatre import HERE, Theatre, play
 
@@ -156,6 +157,21 @@ async def test_each_platform_gets_the_application_and_can_tell_admins(theatre: T
     assert await serve(theatre, stage) == 0
     assert (stage.host, stage.continuity) == (theatre.app, theatre.app)
     assert [place.channel for place in stage.told] == [HERE.channel]
+
+
+async def test_every_process_knows_when_a_platform_was_last_connected(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    replica = play(theatre.database, tmp_path)
+    assert await replica.app.last_seen("discord") is None
+    try:
+        for at in (1_700_000_000_000, 1_700_000_060_000):
+            clock.use(lambda at=at: at)
+            await theatre.app.seen("discord")
+            assert await replica.app.last_seen("discord") == at
+    finally:
+        clock.use(None)
+    assert await replica.app.last_seen("slack") is None
 
 
 # Which
