@@ -135,27 +135,28 @@ class Catchup:
 
     async def _room(self, room: discord.abc.Messageable, after: int, slots: asyncio.Semaphore) -> int:
         """Answer what was missed in one channel; how many messages that were."""
-        me = self._client.user
-        assert me is not None
-        missed: list[discord.Message] = []
-        answered: set[int | None] = set()
         try:
             async with slots:
-                async for message in room.history(limit=self._options.missed_messages):
-                    if message.id <= after:
-                        break
-                    if message.author.id == me.id and message.reference is not None:
-                        answered.add(message.reference.message_id)
-                    else:
-                        missed.append(message)
+                missed = await until_done(self._wire, "reading", lambda: self._unanswered(room, after))
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.warning("channel not looked through", error=type(error).__name__)
             return 0
-        count = 0
-        for message in reversed(missed):
-            if message.id not in answered and await self._hear(message):
-                count += 1
-        return count
+        return sum([await self._hear(message) for message in missed])
+
+    async def _unanswered(self, room: discord.abc.Messageable, after: int) -> list[discord.Message]:
+        """What was said in a channel since and has no reply of ours, oldest first."""
+        me = self._client.user
+        assert me is not None
+        said: list[discord.Message] = []
+        answered: set[int | None] = set()
+        async for message in room.history(limit=self._options.missed_messages):
+            if message.id <= after:
+                break
+            if message.author.id == me.id and message.reference is not None:
+                answered.add(message.reference.message_id)
+            else:
+                said.append(message)
+        return [message for message in reversed(said) if message.id not in answered]
 
     async def _hear(self, message: discord.Message) -> bool:
         try:

@@ -15,8 +15,8 @@ from adapters.platforms.discord.attachments import Fetcher
 from adapters.platforms.discord.markup import mentions_me, readable
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import place_of, target_of, who_of
-from adapters.platforms.discord.replies import DiscordReply
-from adapters.platforms.discord.sending import Wire, reply_key, say
+from adapters.platforms.discord.replies import FAILURES, DiscordReply
+from adapters.platforms.discord.sending import Wire, reply_key, say, until_done
 from adapters.platforms.discord.splitting import split
 
 log = structlog.get_logger()
@@ -92,8 +92,9 @@ class Hearing:
             return False
         if message.guild is not None and not isinstance(message.author, discord.Member):
             # History does not tell what its authors may do.
+            guild, author = message.guild, message.author.id
             try:
-                message.author = await message.guild.fetch_member(message.author.id)
+                message.author = await until_done(self._wire, "looking", lambda: guild.fetch_member(author))
             except discord.NotFound:
                 return False
         async with self._slots:
@@ -182,9 +183,10 @@ class Hearing:
                 if channel.me is None and not channel.archived:
                     self._wire.start(_join(channel))
             elif self._options.auto_thread and isinstance(channel, discord.TextChannel) and guild is not None:
-                return place_of(await _thread(message, text), guild, message.author.id)
-        except discord.HTTPException as error:
-            log.warning("no thread opened", channel=channel.id, status=error.status, code=error.code)
+                thread = await until_done(self._wire, "opening a thread", lambda: _thread(message, text))
+                return place_of(thread, guild, message.author.id)
+        except FAILURES as error:
+            log.warning("no thread opened", channel=channel.id, error=type(error).__name__)
         return place
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import aiohttp
 import discord
 
 from adapters.platforms.base import Answer, Continuity, Host, Place, UserError
@@ -62,6 +63,10 @@ class Discord:
             raise UserError(NO_INTENT) from error
         except discord.ConnectionClosed as error:
             raise UserError(_refused(error.code)) from error
+        except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
+            raise UserError(
+                f"Discord cannot be reached ({type(error).__name__}); try again later."
+            ) from error
 
     def client(self, host: Host, continuity: Continuity) -> discord.Client:
         """The client with everything attached, not connected yet."""

@@ -143,25 +143,25 @@ class Stage:
         self.options = options
         self.tempo = tempo
         self.platform: Discord | None = None
-        self._running: asyncio.Task[None] | None = None
+        self.running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Serve, and wait until the platform has settled."""
         options = replace(self.options, api_url=self.world.url)
         self.platform = Discord(TOKEN, options, lambda: int(time.time() * 1000), tempo=self.tempo)
         before = self.host.memory.seen_at
-        self._running = asyncio.create_task(self.platform.run(self.host, self.host))
-        while self.host.memory.seen_at == before and not self._running.done():
+        self.running = asyncio.create_task(self.platform.run(self.host, self.host))
+        while self.host.memory.seen_at == before and not self.running.done():
             await asyncio.sleep(0.005)
-        if self._running.done():
-            await self._running
+        if self.running.done():
+            await self.running
 
     async def stop(self) -> None:
         """Close the platform as a process does that is told to end."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-            self._running = None
+        if self.running is not None:
+            self.running.cancel()
+            await asyncio.gather(self.running, return_exceptions=True)
+            self.running = None
 
     async def asks(self, text: str, files: Sequence[tuple[str, str | None, bytes]] = ()) -> Posted:
         """Ada mentions the avatar."""

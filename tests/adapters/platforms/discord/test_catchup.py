@@ -207,23 +207,31 @@ async def test_direct_messages_of_those_who_wrote_before_are_found_too() -> None
         assert s.ada.direct.last.content == "You said: in between"
 
 
-async def test_under_drops_and_refusals_every_message_is_answered_exactly_once() -> None:
+async def test_the_socket_dropped_fifty_times_under_load_every_message_is_answered_exactly_once() -> None:
     async def talk(message: Message, reply: Reply) -> str:
         await reply.grow("You")
+        await asyncio.sleep(0.03)
         await reply.grow(f"You said: {message.text}")
         return f"You said: {message.text}."
 
     async with stage(TalkingHost(speech=talk)) as s:
         s.world.faults.lose("POST", MESSAGES, times=None, every=5)
-        s.world.faults.answer(429, "POST", MESSAGES, times=None, every=7, retry_after=0.02)
+        s.world.faults.answer(429, "*", r"/messages", times=None, every=7, retry_after=0.02)
         s.world.faults.answer(503, "*", r"/messages", times=None, every=11)
-        for number in range(40):
-            await s.asks(f"question {number}")
-            if number % 8 == 7:
+        s.world.faults.answer(500, "*", r"/messages", times=2, every=40)
+        s.world.faults.close("*", r"/messages", times=None, every=13)
+        channels = [s.general, *(s.guild.channel(f"room {number}") for number in range(3))]
+        for number in range(150):
+            await s.ada.says(channels[number % 4], f"question {number}", mention=s.world.bot)
+            if number % 3 == 2:
+                if number % 30 == 29:
+                    s.world.gateway.forget()
                 await dropped(s)
                 await s.world.connected()
-        await s.replies(40, timeout=50.0)
-        assert sorted(answers(s)) == sorted(f"You said: question {number}." for number in range(40))
+        await s.replies(150, timeout=50.0)
+        said = [message.content for channel in channels for message in channel.of(s.world.bot)]
+        assert sorted(said) == sorted(f"You said: question {number}." for number in range(150))
+        assert s.world.gateway.resumed + s.world.gateway.identified >= 50
 
 
 # Noting that it is connected

@@ -339,11 +339,22 @@ async def test_closing_finishes_the_reply_that_is_being_given() -> None:
         assert [message.content for message in s.general.of(s.world.bot)] == ["to the end"]
 
 
-async def test_a_wrong_token_and_a_refused_intent_are_told_in_a_sentence() -> None:
+async def test_a_wrong_token_and_a_discord_that_is_not_there_are_told_in_a_sentence() -> None:
     async with DiscordServer("another") as world:
         platform = Discord(TOKEN, replace(OPTIONS, api_url=world.url), lambda: 0, tempo=QUICK)
         with pytest.raises(UserError, match=r"does not know this token: set DISCORD_TOKEN"):
             await platform.run(TalkingHost(), TalkingHost())
+    platform = Discord(TOKEN, replace(OPTIONS, api_url=world.url), lambda: 0, tempo=QUICK)
+    with pytest.raises(UserError, match="Discord cannot be reached"):
+        await platform.run(TalkingHost(), TalkingHost())
+
+
+async def test_an_intent_that_is_refused_after_all_is_told_in_a_sentence() -> None:
+    async with stage() as s:
+        s.world.close_sockets(4014)
+        assert s.running is not None
+        with pytest.raises(UserError, match="Message Content Intent under Bot"):
+            await s.running
 
 
 async def test_shards_serve_together() -> None:
