@@ -122,6 +122,11 @@ def _openai(configuration: Configuration, name: str, chosen: VendorSettings) -> 
                 f"The key of {name} is missing: set the variable {chosen.api_key}.", vendor=name
             )
     base_url = chosen.base_url or (secrets.openai_base_url or "" if name == "openai" else "")
+    if name != "openai" and not base_url:
+        # Its key must not go to the address of another vendor.
+        raise NotConfigured(
+            f"The address of {name} is missing: set base_url in [vendors.{name}].", vendor=name
+        )
     return chat_model(
         Endpoint(
             vendor=name,

@@ -108,11 +108,15 @@ class Asking:
         self._breakers: dict[str, Breaker] = {}
 
     async def stream(
-        self, model: str, prepare: Callable[[str, ChatModel, str], ChatRequest]
+        self,
+        model: str,
+        prepare: Callable[[str, ChatModel, str], ChatRequest],
+        failed: Callable[[str, VendorError], None] = lambda _model, _error: None,
     ) -> AsyncGenerator[Event]:
         """The events of the first model that answers; ``model`` and the chain are written ``vendor:name``.
 
         ``prepare`` is told which model is asked, with its vendor and the vendor's name for it, and gives the request.
+        ``failed`` is told each model that did not answer, whoever answers in the end.
         Raises ``VendorError``: what the first model failed with, or what broke off a reply that was being shown.
         """
         first: VendorError | None = None
@@ -123,9 +127,11 @@ class Asking:
                         yield event
                 return
             except _Broken as broken:
+                failed(name, broken.error)
                 raise broken.error from broken.error.__cause__
             except VendorError as error:
                 log.warning("model failed", model=name, error=str(error), kind=type(error).__name__)
+                failed(name, error)
                 first = first or error
                 if isinstance(error, Refused):
                     break  # what one vendor must not answer is not tried out on the others

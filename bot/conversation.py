@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from adapters.platforms.base import End, Message, Place, Reply, Spoken, UserError, Who
-from adapters.vendors.base import Image, VendorError
+from adapters.vendors.base import Image
 from bot import context
 from bot.asking import Asking
 from bot.context import Rules, Shown
@@ -130,12 +130,12 @@ class Conversations:
         await self._note_shown(exchange.workspace_id, exchange.id, keys)
         return Spoken(status, exchange_id=exchange.id, text=text, reference=exchange.reference)
 
-    async def latest(self, scene: Scene) -> Exchange | None:
-        """The last exchange of the scene's conversation that has a reply."""
+    async def latest(self, scene: Scene, *, before: int | None = None) -> Exchange | None:
+        """The last exchange of the scene's conversation that has a reply, and began ``before``, milliseconds."""
         conversation = scene.conversation
         if conversation is None:
             return None
-        return await self._database.read(lambda tx: exchanges.latest(tx, conversation.id))
+        return await self._database.read(lambda tx: exchanges.latest(tx, conversation.id, before=before))
 
     def model_of(self, scene: Scene) -> str:
         """What answers in this scene, as ``vendor:name``: the release's model, the avatar's, or the default one."""
@@ -284,8 +284,8 @@ class Conversations:
         log.info(
             "reply given", status=done.status, model=done.model, latency_ms=done.latency_ms, known=done.known
         )
-        if isinstance(turn.failure, VendorError):
-            self._notices.vendor_failed(turn.scene.workspace, turn.model, turn.failure)
+        for model, error in turn.failures:
+            self._notices.vendor_failed(turn.scene.workspace, model, error)
         sentence = for_person(turn.failure or TimeoutError(), turn.model) if turn.status == "failed" else ""
         try:
             keys = await self._show(turn, done.id, sentence)

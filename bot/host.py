@@ -42,6 +42,8 @@ log = structlog.get_logger()
 
 # How long replies in flight may take to finish when the application is stopped, in seconds.
 PATIENCE = 20.0
+# How far a platform's clock may be behind ours, milliseconds.
+SKEW_MS = 2000
 
 
 class Application:
@@ -139,7 +141,8 @@ class Application:
             return None
         check_text(message.text, self._longest)
         scene = await self._services.scenes.find(message.place, message.who)
-        exchange = await self._services.conversations.latest(scene)
+        # A lesson that arrives late, or again, is about what the person had read.
+        exchange = await self._services.conversations.latest(scene, before=message.at + SKEW_MS)
         if exchange is None:
             return None
         if message.who.access < Access.RATER:
@@ -310,4 +313,6 @@ def _unsent(tx: Tx, exchange: Exchange) -> Unsent:
         conversation.private,
         workspace.name,
     )
+    if avatar_of(tx, workspace, place).id != exchange.avatar_id:
+        place = replace(place, avatar=avatars.get(tx, exchange.avatar_id).name)
     return Unsent(exchange.id, asked.message_key, place, exchange.created_at)

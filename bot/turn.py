@@ -56,6 +56,7 @@ class Turn:
     first_token_ms: int | None = None
     status: Ended = "complete"
     failure: Exception | None = None
+    failures: list[tuple[str, VendorError]] = field(default_factory=list[tuple[str, VendorError]])
     note: str = ""
     blind: bool = False
     task: asyncio.Task[None] | None = None
@@ -82,6 +83,10 @@ class Turn:
         """What is said below the reply in a quieter voice."""
         blind = ("this model cannot see pictures",) if self.blind else ()
         return "; ".join(filter(None, (self.note, *blind, *self.remarks)))
+
+    def failed(self, model: str, error: VendorError) -> None:
+        """A model did not answer; another one may have."""
+        self.failures.append((model, error))
 
     def stop(self) -> bool:
         """End it where it is; False when it is over or was stopped already."""
@@ -141,7 +146,7 @@ def _preparing(turn: Turn, rules: Rules, manner: Manner) -> Callable[[str, ChatM
 
 
 async def _stream(turn: Turn, asking: Asking, prepare: Callable[[str, ChatModel, str], ChatRequest]) -> None:
-    async with aclosing(asking.stream(turn.model, prepare)) as stream:
+    async with aclosing(asking.stream(turn.model, prepare, turn.failed)) as stream:
         async for event in stream:
             if isinstance(event, Finished):
                 turn.end, turn.usage = event, event.usage

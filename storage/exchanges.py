@@ -111,7 +111,12 @@ def _replied(exchange: FromClause) -> ColumnElement[bool]:
 
 
 _REPLIED = _replied(_exchange)
-_LATEST = Statement(select(_exchange).where(_TALK, _REPLIED).order_by(*_NEWEST).limit(1))
+_LATEST = Statement(
+    select(_exchange)
+    .where(_TALK, _REPLIED, _exchange.c.created_at < bindparam("until"))
+    .order_by(*_NEWEST)
+    .limit(1)
+)
 _SIBLINGS = Statement(
     select(_exchange)
     .where(or_(_exchange.c.id == bindparam("of_root"), _exchange.c.sibling_of == bindparam("of_root")))
@@ -345,9 +350,10 @@ def by_reply(tx: Tx, workspace_id: str, reply_key: str) -> Exchange | None:
     return _one(tx, _BY_REPLY, params) or _one(tx, _BY_PART, params)
 
 
-def latest(tx: Tx, conversation_id: str) -> Exchange | None:
-    """The newest exchange of the conversation that has a reply."""
-    return _one(tx, _LATEST, {"of_conversation": conversation_id})
+def latest(tx: Tx, conversation_id: str, *, before: int | None = None) -> Exchange | None:
+    """The newest exchange of the conversation that has a reply; with ``before``, milliseconds, that began earlier."""
+    until = _EVER if before is None else before
+    return _one(tx, _LATEST, {"of_conversation": conversation_id, "until": until})
 
 
 def siblings(tx: Tx, exchange: Exchange) -> list[Exchange]:

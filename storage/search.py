@@ -148,28 +148,30 @@ def search(tx: Tx, avatar_id: str, channel: str, query: str, *, limit: int = 8) 
 class _Measure:
     """What one query is worth in one collection."""
 
-    __slots__ = ("_average", "_idf", "_words", "weights")
+    __slots__ = ("_idf", "_words", "gains", "per_word", "short")
 
     def __init__(self, words: Counter[str], documents: int, length: int, found: Sequence[Row]) -> None:
         self._words = words
-        self._average = max(1.0, length / max(1, documents))
         frequencies = Counter[str]()
         for term, _, holding in found:
             frequencies[term] += holding
         self._idf = {
             word: log(1 + (documents - frequencies[word] + 0.5) / (frequencies[word] + 0.5)) for word in words
         }
+        # The share of a document's length in the divisor, as ``short + per_word * length``.
+        average = max(1.0, length / max(1, documents))
+        self.short, self.per_word = K1 * (1 - B), K1 * B / average
         # By the id of the term in its scope; a word that the query repeats weighs as often.
-        self.weights: dict[int, float] = {key: words[term] * self._idf[term] for term, key, _ in found}
+        self.gains: dict[int, float] = {key: words[term] * self._gain(term) for term, key, _ in found}
 
-    def part(self, weight: float, count: int, length: int) -> float:
-        """What a term of this weight adds to the score of a document that holds it ``count`` times."""
-        return weight * count * (K1 + 1) / (count + K1 * (1 - B + B * length / self._average))
+    def _gain(self, word: str) -> float:
+        """What a word adds at most, were it said without end."""
+        return self._idf[word] * (K1 + 1)
 
     def whole(self) -> float:
         """The score of a document that is the query's own text: words that the collection lacks count as well."""
-        length = self._words.total()
-        return sum(self.part(count * self._idf[word], count, length) for word, count in self._words.items())
+        norm = self.short + self.per_word * self._words.total()
+        return sum(count * self._gain(word) * count / (count + norm) for word, count in self._words.items())
 
 
 def _candidates(tx: Tx, measure: _Measure, found: Sequence[Row], limit: int) -> dict[int, float]:
@@ -179,16 +181,21 @@ def _candidates(tx: Tx, measure: _Measure, found: Sequence[Row], limit: int) -> 
         frequencies[term] += holding
     rarest = sorted(found, key=lambda row: (frequencies[row[0]], row[2]))
     wanted = {"terms": _json([row[1] for row in rarest]), "budget": BUDGET}
-    scores: dict[int, float] = defaultdict(float)
+    # Written out, as these loops are most of what a search takes: the score is gain * count / (count + norm of the length).
+    gains, short, per_word = measure.gains, measure.short, measure.per_word
+    scores: dict[int, float] = {}
+    known = scores.get
     for term, length, number, count in tx.rows(sql.POSTINGS, wanted):
-        scores[number] += measure.part(measure.weights[term], count, length)
+        scores[number] = known(number, 0.0) + gains[term] * count / (count + short + per_word * length)
     if sum(row[2] for row in found) <= BUDGET:
         return scores  # every posting was read: these are exact
     likely = nlargest(max(CANDIDATES, limit), scores, key=scores.__getitem__)
     exact: dict[int, float] = {}
     for number, length, packed in tx.rows(sql.DOCUMENTS, {"numbers": _json(likely)}):
-        counts = Counter(term for term in _unpacked(packed) if term in measure.weights)
-        exact[number] = sum(measure.part(measure.weights[term], n, length) for term, n in counts.items())
+        norm = short + per_word * length
+        held = [term for term in _unpacked(packed) if term in gains]
+        counts = {term: 1 for term in held} if len(set(held)) == len(held) else Counter(held)
+        exact[number] = sum([gains[term] * count / (count + norm) for term, count in counts.items()])
     return exact
 
 

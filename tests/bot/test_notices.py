@@ -26,7 +26,7 @@ from bot.errors import for_admin, for_person
 from bot.notices import HOUR_MS
 from storage import clock, workspaces
 from storage.database import Database
-from tests.bot.theatre import ADA, BOB, ELSEWHERE, HERE, Theatre, as_member, play
+from tests.bot.theatre import ADA, BOB, ELSEWHERE, HERE, PATIENCE, Scripted, Theatre, as_member, play
 
 NOW = 1_700_000_000_000
 OFFICE = replace(HERE, channel="office", conversation="office")
@@ -108,6 +108,26 @@ async def test_admins_are_warned_in_the_channel_that_they_chose(theatre: Theatre
         "Raise the budget at the vendor, or choose another model with `/model`.",
         ok=False,
     )
+
+
+async def test_admins_learn_of_a_model_that_fails_also_where_another_answers(
+    database: Database, tmp_path: Path, stage: Stage
+) -> None:
+    broken = Scripted(pieces=[], failure=Denied("the key is wrong", vendor="broken"))
+    theatre = play(
+        database,
+        tmp_path,
+        default="broken:one",
+        others={"broken": broken},
+        patience=replace(PATIENCE, fallback=("scripted:one",)),
+    )
+    theatre.services.notices.serve(stage)
+    await choose(theatre)
+    assert (await theatre.say("hello")).model == "scripted:one"
+    await told(theatre)
+    ((_, answer),) = stage.told
+    assert answer.text.startswith("broken:one does not answer: the key is wrong.")
+    await theatre.services.notices.close()
 
 
 async def test_where_nothing_was_chosen_it_is_in_the_log(theatre: Theatre, stage: Stage) -> None:

@@ -159,7 +159,10 @@ class Ratings:
 
     async def _thumb(self, visit: Visit, exchange_id: str, stars: int | None) -> Answer:
         mark = self._mark(visit, Target(exchange_id))
-        return await self._desk.host.mark(replace(mark, source=_SOURCE, rates=True, stars=stars))
+        # Behind the form that a thumb down opens nobody reads a question: it comes with the thanks for what is sent.
+        return await self._desk.host.mark(
+            replace(mark, source=_SOURCE, rates=True, stars=stars, askable=stars != DOWN)
+        )
 
     def _mark(self, visit: Visit, target: Target) -> Mark:
         place = place_of(visit.room, visit.interaction.guild, visit.interaction.user.id)
