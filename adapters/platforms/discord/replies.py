@@ -204,7 +204,8 @@ class DiscordReply:
                 )
                 self._unsure = True
                 data = await http.send_message(self._channel_id, params=parameters(payload))
-                self._posted.append(Posted(int(data["id"]), content, control_ids(controls)))
+                # Discord may hand back what an earlier attempt had posted, with less of the text.
+                self._posted.append(Posted(int(data["id"]), str(data["content"]), control_ids(controls)))
                 self._unsure = False
                 self.stop_typing()
                 return
@@ -354,7 +355,9 @@ class DiscordReply:
     async def _seed(self, message_id: int) -> None:
         for emoji in self._options.seed_reactions:
             try:
-                await self._wire.client.http.add_reaction(self._channel_id, message_id, emoji)
+                # A custom emoji may be written as in a message.
+                named = emoji.strip("<>").removeprefix("a:").removeprefix(":")
+                await self._wire.client.http.add_reaction(self._channel_id, message_id, named)
             except FAILURES as error:
                 log.info("reaction not seeded", channel=self._channel_id, error=type(error).__name__)
                 return

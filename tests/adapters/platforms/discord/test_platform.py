@@ -181,6 +181,15 @@ async def test_marks_are_read_as_names() -> None:
         )
 
 
+async def test_what_is_forwarded_is_read_too() -> None:
+    async with stage() as s:
+        bob = s.guild.member("Bob")
+        said = await bob.says(s.general, "owls see in the dark")
+        await s.ada.forwards(said, s.ada.direct)
+        await s.replies(1, s.ada.direct)
+        assert s.host.messages[0].text == "owls see in the dark"
+
+
 async def test_without_the_content_intent_mentions_and_direct_messages_still_work() -> None:
     async with stage(intents=PRIVILEGED & ~INTENTS["MESSAGE_CONTENT"]) as s:
         thread = await s.ada.starts_thread(s.general, "Owls")

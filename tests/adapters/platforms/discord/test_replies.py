@@ -248,10 +248,10 @@ async def test_a_reply_that_is_deleted_while_it_grows_is_posted_anew() -> None:
 
 
 async def test_reactions_are_seeded_after_the_reply() -> None:
-    async with stage(options=replace(OPTIONS, buttons=False, seed_reactions=("👍", "👎"))) as s:
+    async with stage(options=replace(OPTIONS, buttons=False, seed_reactions=("👍", "<:hoot:123456>"))) as s:
         await s.asks("go")
         await s.world.until(lambda: shown(s) and len(shown(s)[0].reactions) == 2)
-        assert list(shown(s)[0].reactions) == ["👍", "👎"]
+        assert list(shown(s)[0].reactions) == ["👍", "hoot:123456"]
         assert shown(s)[0].labels == []
 
 
