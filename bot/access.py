@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.platforms.base import Command, Who
+from adapters.platforms.base import Access, Command, Who
 
 
 def refusal(command: Command, who: Who) -> str:
@@ -10,6 +10,10 @@ def refusal(command: Command, who: Who) -> str:
     if who.access >= command.access:
         return ""
     return (
-        f"`/{command.name}` is for a {command.access.label} or above; you are a {who.access.label} here. "
+        f"`/{command.name}` is for {_a(command.access)} or above; you are {_a(who.access)} here. "
         "Ask an admin of this workspace if you need it."
     )
+
+
+def _a(access: Access) -> str:
+    return f"{'an' if access is Access.OWNER else 'a'} {access.label}"
