@@ -51,6 +51,7 @@ class Events:
             self.on_ready,
             self.on_message,
             self.on_raw_message_edit,
+            self.on_thread_create,
             self.on_guild_join,
             self.on_guild_remove,
             self.on_error,
@@ -120,6 +121,10 @@ class Events:
         """Somebody changed what they said."""
         if self._options.regenerate_on_edit and not self._closing:
             await self._hearing.hear_edit(event.message)
+
+    async def on_thread_create(self, thread: discord.Thread) -> None:
+        """Somebody opened a thread, perhaps to go on with what the avatar said."""
+        await self._hearing.hear_thread(thread)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """The avatar was brought into a server."""

@@ -113,6 +113,20 @@ class Hearing:
             async with self._slots:
                 await self._answer(heard, key)
 
+    async def hear_thread(self, thread: discord.Thread) -> None:
+        """Join a thread that hangs on one of the avatar's messages: nobody needs to mention it there."""
+        me = self._client.user
+        if me is None or thread.owner_id == me.id or thread.is_private():
+            return
+        try:
+            began = await self._client.http.get_message(thread.parent_id, thread.id)
+            if int(began["author"]["id"]) == me.id:
+                await thread.join()
+        except discord.NotFound:
+            return  # It was opened in the channel, on no message.
+        except FAILURES as error:
+            log.info("thread not looked into", thread=thread.id, error=type(error).__name__)
+
     async def _answer(self, heard: _Heard, key: str) -> None:
         message, place = heard.message, heard.place
         assert self._client.user is not None

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """Seconds: between notes of being connected, before a retry, altogether, that Discord knows a nonce again, and so on."""
+    """Seconds: ``touch`` between two notes of being connected, ``retry`` before the first retry and ``patience`` for all
+    of them, ``nonce`` for which Discord surely knows a nonce again, ``ready`` without another server before a session
+    counts as begun, ``identify`` between two sessions, ``grace`` for replies that are being given when it closes.
+    """
 
     touch: float = 15.0
     retry: float = 1.0

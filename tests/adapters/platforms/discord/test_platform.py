@@ -114,6 +114,20 @@ async def test_a_thread_that_it_has_joined_needs_no_mention() -> None:
         assert s.host.messages[0].place.channel == str(s.general.id)
 
 
+async def test_a_thread_on_what_it_said_needs_no_mention() -> None:
+    async with stage() as s:
+        await s.asks("one")
+        await s.replies()
+        thread = await s.ada.starts_thread(s.general.last, "More of that")
+        await s.world.until(lambda: s.world.bot.id in thread.joined)
+        await s.ada.says(thread, "and on")
+        await s.replies(2, thread)
+        assert [message.text for message in s.host.messages] == ["one", "and on"]
+        other = await s.ada.starts_thread(await s.ada.says(s.general, "birds!"), "Birds")
+        await s.ada.says(other, "not for it")
+        assert await heard(s) == ["one", "and on"]
+
+
 async def test_a_private_thread_is_a_place_of_its_own() -> None:
     async with stage() as s:
         thread = await s.ada.starts_thread(s.general, "Secrets", private=True)
