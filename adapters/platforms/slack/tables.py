@@ -1,0 +1,52 @@
+"""Tables on Slack: real ones where they are narrow, else columns side by side in a code block, within the usual width."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from adapters.platforms.base import Table
+from adapters.platforms.discord.tables import WIDTH, Drawn, csv_of
+from adapters.platforms.discord.tables import drawn as columns_of
+
+__all__ = ["Drawn", "csv_of", "drawn"]
+
+_COLUMNS = 6
+_ROWS = 60
+_GAP = 3
+_CLUTTER = re.compile(r"([\\|*_~`\[\]<>])")
+_WHOLE = "_Everything is in table.csv._"
+
+
+def drawn(table: Table, limit: int) -> Drawn:
+    """The table as Markdown of at most ``limit`` characters; what had to be left out is in a file beside it."""
+    kept = [
+        at
+        for at in range(len(table.columns))
+        if any(at < len(row) and row[at].strip() for row in (table.columns, *table.rows))
+    ]
+    if not table.rows or not kept:
+        return Drawn("_There is nothing to list._", True)
+    rows = [[_line(row[at]) if at < len(row) else "" for at in kept] for row in (table.columns, *table.rows)]
+    if len(kept) <= _COLUMNS and len(rows) <= _ROWS and _width(rows) <= WIDTH:
+        text = _markdown(rows)
+        if len(text) <= limit:
+            return Drawn(text, True)
+    found = columns_of(table, limit)
+    if found.whole:
+        return found
+    return Drawn(f"{found.block.rpartition('```')[0]}```\n\n{_WHOLE}", False)
+
+
+def _line(cell: str) -> str:
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in cell).split())
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) + _GAP for column in zip(*rows, strict=True))
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    head, *rest = [[_CLUTTER.sub(r"\\\1", cell) or " " for cell in row] for row in rows]
+    lines = [head, ["---"] * len(head), *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
