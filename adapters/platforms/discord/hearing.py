@@ -16,7 +16,7 @@ from adapters.platforms.discord.markup import mentions_me, readable
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import place_of, target_of, who_of
 from adapters.platforms.discord.replies import FAILURES, DiscordReply
-from adapters.platforms.discord.sending import Wire, reply_key, say, until_done
+from adapters.platforms.discord.sending import Wire, say, until_done
 from adapters.platforms.discord.splitting import split
 
 log = structlog.get_logger()
@@ -187,7 +187,7 @@ class Hearing:
         assert self._client.user is not None
         if reference is None or not _answers_me(message, self._client.user):
             return ""
-        return reply_key(self._client, str(reference.message_id))
+        return str(reference.message_id)
 
     async def _joined(self, message: discord.Message, place: Place, text: str) -> Place:
         """Go where the talk is to go on: into the thread, or into a new one where the operator wants that."""

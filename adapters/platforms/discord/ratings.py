@@ -19,7 +19,6 @@ from adapters.platforms.base import Access, Answer, Button, Mark
 from adapters.platforms.discord import controls, forms
 from adapters.platforms.discord.forms import Target
 from adapters.platforms.discord.places import place_of
-from adapters.platforms.discord.sending import reply_key
 from adapters.platforms.discord.visits import Bar, Desk, Visit
 
 log = structlog.get_logger()
@@ -185,7 +184,7 @@ class Ratings:
             found = controls.UP.fullmatch(custom_id)
             if found:
                 return Target(found["exchange"])
-        return Target(reply_key=reply_key(self._desk.client, str(chosen["id"])))
+        return Target(reply_key=str(chosen["id"]))
 
     def _remember(self, key: tuple[str, str], note: discord.WebhookMessage | None) -> None:
         self._low[key] = note

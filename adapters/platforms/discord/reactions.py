@@ -17,7 +17,6 @@ from adapters.platforms.base import Access, Answer, Mark, Who
 from adapters.platforms.discord import controls
 from adapters.platforms.discord.answers import Part, Press
 from adapters.platforms.discord.places import Room, place_of, who_of
-from adapters.platforms.discord.sending import reply_key
 from adapters.platforms.discord.visits import Desk
 
 log = structlog.get_logger()
@@ -164,7 +163,7 @@ class Reactions:
         clear: bool = False,
     ) -> Mark:
         place = place_of(self._room(event), self._guild(event), user_id)
-        key = reply_key(self._desk.client, str(event.message_id))
+        key = str(event.message_id)
         return Mark(place, who, source, at, stars, clear=clear, reply_key=key, askable=False)
 
     def _remember(self, event: discord.RawReactionActionEvent, who: Who, source: str) -> None:

@@ -123,7 +123,7 @@ class DiscordReply:
         return True
 
     async def finish(self, end: End) -> str:
-        """Show the final text with its buttons, at once; the id of the last message."""
+        """Show the final text with its buttons, at once; the ids of its messages, that with the buttons first."""
         self._exchange_id = end.exchange_id or self._exchange_id
         await self._settle()
         limit = self._options.file_characters
@@ -134,10 +134,10 @@ class DiscordReply:
         else:
             parts = with_note(split(end.text), end.note)
         controls = reply_components(self._exchange_id, self._options) if self._exchange_id else []
-        key = await self._show(parts or [_NOTHING], controls, files)
-        if key and self._options.seed_reactions:
-            self._wire.start(self._seed(int(key)))
-        return key
+        keys = await self._show(parts or [_NOTHING], controls, files)
+        if keys and self._options.seed_reactions:
+            self._wire.start(self._seed(int(keys.split()[0])))
+        return keys
 
     async def fail(self, sentence: str, reference: str) -> None:
         """Say that there is no reply, with a button to try again."""
@@ -239,7 +239,7 @@ class DiscordReply:
     async def _show(
         self, parts: Sequence[str], controls: Sequence[Mapping[str, Any]], files: Sequence[File]
     ) -> str:
-        """Make what is posted exactly these parts; the id of the last, or nothing where the channel is closed to us."""
+        """Make what is posted exactly these parts; their ids, the last first, or nothing where we may not write."""
         try:
             await self._arrange(parts, controls, files)
         except discord.HTTPException as error:
@@ -253,8 +253,7 @@ class DiscordReply:
         finally:
             self.stop_typing()
         ids = [str(each.id) for each in self._posted]
-        self._wire.join_parts(ids)
-        return ids[-1]
+        return " ".join((ids[-1], *ids[:-1]))
 
     async def _admit(self) -> bool:
         """Say that the server's own rules keep the text back; whether that could be said."""

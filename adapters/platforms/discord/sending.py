@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -33,7 +32,6 @@ NOBODY: Mapping[str, Any] = {"parse": [], "replied_user": False}
 _AWAY = (OSError, aiohttp.ClientError, TimeoutError)
 _ONE_TRY_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 30.0
-_KNOWN_PARTS = 4096
 _UNKNOWN_MESSAGE = 10008
 # Where a client carries its wire, which ends with it.
 _WIRE = "understudy wire"
@@ -48,7 +46,6 @@ class Wire:
     pacing: Pacing
     tempo: Tempo = field(default_factory=Tempo)
     random: random.Random = field(default_factory=random.Random)
-    last_parts: OrderedDict[str, str] = field(default_factory=OrderedDict[str, str])
     tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     # The replies that are accepted and not given yet.
     giving: set[object] = field(default_factory=set[object])
@@ -77,13 +74,6 @@ class Wire:
         if self.giving:
             await self._given.wait()
 
-    def join_parts(self, parts: Sequence[str]) -> None:
-        """Remember that these messages are one reply, known by its last."""
-        for part in parts[:-1]:
-            self.last_parts[part] = parts[-1]
-        while len(self.last_parts) > _KNOWN_PARTS:
-            self.last_parts.popitem(last=False)
-
 
 def wire_of(client: discord.Client, options: Options) -> Wire:
     """The one wire of this client."""
@@ -91,12 +81,6 @@ def wire_of(client: discord.Client, options: Options) -> Wire:
     if _WIRE not in kept:
         kept[_WIRE] = Wire(client, options, Pacing(options.edit_seconds, _typing(client)))
     return kept[_WIRE]
-
-
-def reply_key(client: discord.Client, message_id: str) -> str:
-    """The key under which the application knows the reply that this message is a part of."""
-    wire: Wire | None = vars(client).get(_WIRE)
-    return message_id if wire is None else wire.last_parts.get(message_id, message_id)
 
 
 def _typing(client: discord.Client) -> Callable[[int], Awaitable[None]]:

@@ -114,10 +114,10 @@ async def test_a_better_answer_of_a_reviewer_is_what_somebody_else_is_told(house
         mod, bob = it.member("mod", manage_messages=True), it.member("bob")
         spoken, reply = await it.ask(mod, "How many days has a week?")
         pressed = await mod.click(reply, custom_id=controls.control("down", spoken.exchange_id))
-        [asked] = pressed.followups
-        await mod.click(asked, label="Yes")
         sent = await mod.submit_modal(pressed, {"reason": "wrong", "better": "Seven, and one is free."})
-        assert "learnt" in sent.response.content
+        assert "I have not learnt it yet" in sent.response.content
+        agreed = await mod.click(sent.response, label="Yes")
+        assert "I have learnt what you just gave me" in agreed.response.content
         await it.ask(bob, "How many days has a week?")
         [shown] = it.theatre.model.asked[-1:]
         assert "Seven, and one is free." in str(shown)

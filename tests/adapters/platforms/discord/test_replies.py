@@ -164,8 +164,9 @@ async def test_a_reply_to_an_earlier_part_belongs_to_the_reply() -> None:
         first, *_, last = shown(s)
         await s.ada.says(s.general, "why?", reply_to=first)
         await s.world.until(lambda: len(s.host.messages) == 2)
-        assert s.host.messages[1].reply_to == str(last.id)
-        assert s.host.memory.given[next(iter(s.host.memory.given))] == str(last.id)
+        assert s.host.messages[1].reply_to == str(first.id)
+        keys = s.host.memory.given[next(iter(s.host.memory.given))].split()
+        assert (keys[0], keys[1]) == (str(last.id), str(first.id))
 
 
 async def test_a_long_reply_comes_as_a_file_where_the_operator_wants_that() -> None:
