@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.end_to_end.stage import Stage, set_stage
-from tests.servers.discord import Message, Permission, Person
+from tests.servers.discord import Interaction, Message, Permission, Person
 from tests.servers.openai import Reply
 
 QUESTION = "How do I list the birds that were seen today?"
@@ -26,9 +26,11 @@ def long_answer() -> str:
 
 @dataclass
 class Story:
-    """What happened: the messages of the first answer, and the last answer."""
+    """What happened: the messages of the first answer, the form that Ada filled in, and the last answer."""
 
     first: list[Message]
+    ada: Person
+    form: Interaction
     last: Message
 
 
@@ -62,14 +64,16 @@ async def play(stage: Stage) -> Story:
 
     await bob.says(channel, QUESTION, mention=bot)
     last = await stage.replied(len(first) + 1)
-    return Story(first, last)
+    return Story(first, ada, form, last)
 
 
 async def _print() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with set_stage(Path(folder)) as stage:
-            await play(stage)
-            sys.stdout.write(stage.channel.transcript() + "\n")
+            story = await play(stage)
+            sys.stdout.write(stage.channel.transcript(story.ada) + "\n\n")
+            title = (story.form.modal or {}).get("title", "")
+            sys.stdout.write(f"The form that Ada was shown: {title} — {'; '.join(story.form.fields)}\n")
 
 
 if __name__ == "__main__":
