@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.end_to_end.stage import Stage, set_stage
-from tests.servers.discord import Interaction, Message, Permission, Person
+from tests.servers.discord import Message, Permission, Person
 from tests.servers.openai import Reply
 
 QUESTION = "How do I list the birds that were seen today?"
@@ -26,11 +26,11 @@ def long_answer() -> str:
 
 @dataclass
 class Story:
-    """What happened: the messages of the first answer, the form that Ada filled in, and the last answer."""
+    """What happened: the messages of the first answer, what Ada alone saw of her form, and the last answer."""
 
     first: list[Message]
-    ada: Person
-    form: Interaction
+    form: str
+    thanks: list[str]
     last: Message
 
 
@@ -58,22 +58,27 @@ async def play(stage: Stage) -> Story:
     form = await ada.clicks(first[-1], "👎")
     values = {"reason": "wrong", "comment": "there is a command for it", "better": BETTER}
     sent = await (await ada.submits(form, values)).done()
+    thanks = [each.text() for each in (*form.messages, *sent.messages)]
     asked = next(each for each in (*sent.messages, *form.messages) if "Yes" in each.labels)
     await ada.clicks(asked, "Yes")
     await stage.discord.until(lambda: "Thank you" in asked.shown)
+    thanks.append(asked.text())
+    title = f"{(form.modal or {}).get('title')} {'; '.join(form.fields)}"
 
     await bob.says(channel, QUESTION, mention=bot)
     last = await stage.replied(len(first) + 1)
-    return Story(first, ada, form, last)
+    return Story(first, title, thanks, last)
 
 
 async def _print() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with set_stage(Path(folder)) as stage:
             story = await play(stage)
-            sys.stdout.write(stage.channel.transcript(story.ada) + "\n\n")
-            title = (story.form.modal or {}).get("title", "")
-            sys.stdout.write(f"The form that Ada was shown: {title} — {'; '.join(story.form.fields)}\n")
+            alone = "\n".join(story.thanks)
+            sys.stdout.write(
+                f"{stage.channel.transcript()}\n\nBelow the first answer Ada filled in the form\n"
+            )
+            sys.stdout.write(f"    {story.form}\nand read\n{alone}\n")
 
 
 if __name__ == "__main__":
