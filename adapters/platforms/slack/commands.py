@@ -1,0 +1,103 @@
+"""The declared commands as people give them on Slack: behind a slash command, or said to the avatar where those do not work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from adapters.platforms.base import Command, Host
+from adapters.platforms.commandline import convert, nearest, parse
+from adapters.platforms.slack.markup import unescape
+from adapters.platforms.usage import Value
+
+SLASH: Final = "/understudy"
+FINETUNE: Final = "/finetune"
+GROUP: Final = "finetune"
+"""The group of commands that has a slash command of its own."""
+
+_TYPED = re.compile(r"/([A-Za-z]+)(?=\s|\Z)")
+_OWN = (SLASH.removeprefix("/"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A command with the values that were given and the defaults; ``missing`` are those that it needs besides."""
+
+    command: Command
+    values: Mapping[str, Value]
+    missing: tuple[str, ...] = ()
+
+
+def command_in(text: str, host: Host) -> str | None:
+    """The command that something said to the avatar is, without its slash; ``None`` for ordinary speech.
+
+    ``text`` is without the mention. It is one when it is exactly ``help``, or begins with a slash and a word that is the
+    first of a command or nearly so.
+    """
+    said = text.strip()
+    if said.casefold() == "help":
+        return "help"
+    found = _TYPED.match(said)
+    if found is None:
+        return None
+    word = found[1].lower()
+    if word in _OWN:
+        return said[found.end() :].strip().removeprefix("/") or "help"
+    known = first_words(host.commands) | {GROUP}
+    if word in known or nearest(word, sorted(known)):
+        return said[1:]
+    return None
+
+
+def first_words(commands: Sequence[Command]) -> frozenset[str]:
+    """The first word of every command."""
+    return frozenset(command.name.partition(" ")[0] for command in commands)
+
+
+def line_of(slash: str, text: str) -> str:
+    """What was typed behind a slash command, as one line of the grammar that all platforms share."""
+    line = unescape(text).strip().removeprefix("/")
+    if slash == FINETUNE and line.split(" ", 1)[0].lower() != GROUP:
+        line = f"{GROUP} {line}".strip()
+    elif line.split(" ", 1)[0].lower() in _OWN:
+        line = line.partition(" ")[2].strip().removeprefix("/")
+    return line or "help"
+
+
+def read(commands: Sequence[Command], line: str) -> Given:
+    """The command in a line, however much of what it needs is missing. Raises ``UserError`` for any other mistake."""
+    relaxed = [_relaxed(command) for command in commands]
+    found, values = parse(relaxed, line)
+    command = next(each for each in commands if each.name == found.name)
+    missing = tuple(
+        param.name for param in command.params if param.required and values.get(param.name) in (None, "")
+    )
+    return Given(command, values, missing)
+
+
+def find(commands: Sequence[Command], name: str) -> Command | None:
+    """The command of that name."""
+    return next((command for command in commands if command.name == name), None)
+
+
+def written(values: Mapping[str, Value]) -> dict[str, str]:
+    """Values as a button or a form carries them."""
+    return {
+        name: ("yes" if value else "no") if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def typed_values(command: Command, given: Mapping[str, str]) -> dict[str, Value]:
+    """The values that a button carries, each of its declared type. Raises ``UserError``."""
+    params = {param.name: param for param in command.params}
+    return {name: convert(params[name], text) for name, text in given.items() if name in params}
+
+
+def _relaxed(command: Command) -> Command:
+    if not any(param.required for param in command.params):
+        return command
+    return replace(command, params=tuple(replace(param, required=False) for param in command.params))
