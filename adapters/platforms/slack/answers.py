@@ -12,6 +12,7 @@ from typing import Any, Final
 from adapters.platforms.base import Answer, Button, Field, File, Form
 from adapters.platforms.slack import controls
 from adapters.platforms.slack.controls import Run, Style
+from adapters.platforms.slack.markup import harmless, plainly
 from adapters.platforms.slack.tables import csv_of, drawn
 
 MESSAGE: Final = 11_000
@@ -24,16 +25,21 @@ UPLOAD: Final = 256 * 1024 * 1024
 _TABLE = 3_000  # with less room than this, a table is only in the file
 _BEGINNING = 2_500
 _FENCE = "```"
+_ANSWERS = ("yes", "no")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command that a button runs, with the values it was given; ``sure`` is a confirmation."""
+    """A command that a button runs, with the values it was given; ``sure`` is a confirmation.
+
+    ``settles`` says that the question it stands below is answered by pressing it.
+    """
 
     command: str
     values: Mapping[str, str]
     sure: bool = False
     form: Form | None = None
+    settles: bool = False
 
 
 class Kept:
@@ -45,7 +51,7 @@ class Kept:
 
     def put(self, step: Step) -> str:
         """Keep a step; returns its key."""
-        said = repr((step.command, sorted(step.values.items()), step.sure, step.form))
+        said = repr((step.command, sorted(step.values.items()), step.sure, step.form, step.settles))
         key = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:24]
         self._steps[key] = step
         self._steps.move_to_end(key)
@@ -104,7 +110,7 @@ class Shown:
     @property
     def fallback(self) -> str:
         """What is shown where blocks are not, such as in a notification."""
-        return fallback(self.text) or "One moment …"
+        return plainly(" ".join(_CLUTTER.sub("", self.text).split()), FALLBACK) or "What next?"
 
 
 def shown(
@@ -120,7 +126,7 @@ def shown(
         parts.append(table.block)
         if not table.whole:
             files.append(File("table.csv", csv_of(answer.table), "text/csv"))
-    text = quiet("\n\n".join(parts))
+    text = harmless("\n\n".join(parts))
     if len(text) > MESSAGE:
         files.append(File("answer.md", text.encode("utf-8", "replace"), "text/markdown"))
         text = f"{_beginning(text)}\n\n_The whole of it is in answer.md._"
@@ -142,7 +148,7 @@ def question(text: str, step: Step, person: str, *, kept: Kept = KEPT) -> Shown:
     """What is asked before something that cannot be undone, for this person alone."""
     yes = press("Yes, go on", replace(step, sure=True), person, 0, style="danger", kept=kept)
     no = Press("Cancel", controls.DROP, controls.run_value(Run(person)))
-    return Shown(f"⚠️ **{quiet(text)}**\n\nThis cannot be undone.", (yes, no))
+    return Shown(f"⚠️ **{harmless(text)}**\n\nThis cannot be undone.", (yes, no))
 
 
 def press(
@@ -150,7 +156,7 @@ def press(
 ) -> Press:
     """A button that runs a step: in full where it fits, else by a key that lives as long as we do."""
     if step.form is None:
-        value = controls.run_value(Run(person, step.command, step.values, step.sure))
+        value = controls.run_value(Run(person, step.command, step.values, step.sure, step.settles))
         if value:
             return Press(label, f"{controls.RUN}.{number}", value, style)
     value = controls.run_value(Run(person, key=kept.put(step)))
@@ -183,19 +189,7 @@ class Says:
 
 
 _COMMAND = re.compile(r"`/([a-z]+)(?=[` ])")
-_PING = re.compile(r"<(?=[@!#])")
-
-
-def quiet(text: str) -> str:
-    """Markdown that pings nobody, whatever people or models wrote into it."""
-    return _PING.sub("<\N{WORD JOINER}", text)
-
-
-def fallback(text: str) -> str:
-    """Markdown as the line or two that a notification shows."""
-    plain = " ".join(re.sub(r"[*_`#|]|:?-{3,}:?", "", text).split())
-    plain = plain if len(plain) <= FALLBACK else f"{plain[:FALLBACK]}…"
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+_CLUTTER = re.compile(r"[*_`#|]|:?-{3,}:?")
 
 
 def _text(answer: Answer, says: Says) -> str:
@@ -214,13 +208,25 @@ def _buttons(answer: Answer, person: str, kept: Kept) -> tuple[Press, ...]:
     if answer.form is not None:
         step = Step(answer.form.command, answer.form.args, form=answer.form)
         made.append(press(f"{answer.form.title} …", step, person, 0, style="good", kept=kept))
-    made += [_press(each, person, number, kept) for number, each in enumerate(answer.buttons, len(made))]
+    settling = _settling(answer.buttons)
+    made += [
+        _press(each, person, number, kept, each.label in settling)
+        for number, each in enumerate(answer.buttons, len(made))
+    ]
     return tuple(made[:25])
 
 
-def _press(button: Button, person: str, number: int, kept: Kept) -> Press:
-    step = Step(button.command, button.args)
+def _press(button: Button, person: str, number: int, kept: Kept, settles: bool) -> Press:
+    step = Step(button.command, button.args, settles=settles)
     return press(button.label, step, person, number, style=button.style, kept=kept)
+
+
+def _settling(buttons: tuple[Button, ...]) -> frozenset[str]:
+    """The yes and the no of a question that has both: pressing one answers it."""
+    labels = {button.label: button.label.casefold() for button in buttons}
+    if not all(any(each.startswith(word) for each in labels.values()) for word in _ANSWERS):
+        return frozenset()
+    return frozenset(label for label, folded in labels.items() if folded.startswith(_ANSWERS))
 
 
 def _beginning(text: str) -> str:

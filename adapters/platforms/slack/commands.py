@@ -1,4 +1,4 @@
-"""The declared commands as people give them on Slack: behind a slash command, or said to the avatar where those do not work."""
+"""The declared commands as people give them on Slack: behind a slash, or said to the avatar in a thread."""
 
 from __future__ import annotations
 

@@ -3,14 +3,15 @@
 They are all that is left of a button after a restart: an ``action_id`` of at most 255 characters and a ``value`` of at most
 2,000, which Slack hands back when it is pressed. Ours read as follows; the prefix carries the version of this grammar::
 
-    us1.rate            up.<exchange> or down.<exchange>                  thumbs; the lower one opens the form
-    us1.again           <exchange>                                        regenerate
-    us1.stop            ["<exchange>", "<asker>", "<conversation>"]       stop the reply that is being given
-    us1.form            ["<person>", "<exchange>"]                        the form, offered to this person alone
-    us1.run.<number>    {"p": person, "c": command, "v": values[, "s": 1]}   a button of an answer; ``s``: confirmed
-    us1.kept.<number>   {"p": person, "k": key}                           what does not fit, kept in memory
-    us1.drop            {"p": person}                                     nothing is to be done
-    us1.home.<number>   {"c": command, "v": values[, "s": 1]}             a button of App Home
+    us1.rate           up.<exchange> or down.<exchange>               thumbs; the lower one opens the form
+    us1.again          <exchange>                                     regenerate
+    us1.stop           ["<exchange>", "<asker>", "<conversation>"]    stop the reply that is being given
+    us1.form           ["<person>", "<exchange>"]                     the form, offered to this person alone
+    us1.run.<number>   {"p": person, "c": command, "v": values, …}    a button of an answer; with "s" it is confirmed,
+                                                                      with "q" it answers a question
+    us1.kept.<number>  {"p": person, "k": key}                        what does not fit, kept in memory
+    us1.drop           {"p": person}                                  nothing is to be done
+    us1.home.<number>  {"c": command, "v": values, …}                 a button of App Home
 
 No person is anybody. The number only tells buttons of one block apart, as Slack wants it.
 """
@@ -53,12 +54,16 @@ _STYLES: Mapping[str, str] = {"good": "primary", "danger": "danger"}
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a button of an answer says: run ``command`` with ``values``, or what is kept under ``key``."""
+    """What a button of an answer says: run ``command`` with ``values``, or what is kept under ``key``.
+
+    ``settles`` says that the question it stands below is answered by pressing it.
+    """
 
     person: str
     command: str = ""
     values: Mapping[str, str] = field(default_factory=dict[str, str])
     sure: bool = False
+    settles: bool = False
     key: str = ""
 
 
@@ -138,6 +143,8 @@ def run_value(run: Run) -> str:
         said["p"] = run.person
     if run.sure:
         said["s"] = 1
+    if run.settles:
+        said["q"] = 1
     made = _written(said)
     return made if len(made) <= LONGEST else ""
 
@@ -157,7 +164,7 @@ def run_of(value: str) -> Run:
     given = cast("dict[str, object]", values)
     if not all(isinstance(each, str) for each in given.values()):
         raise ValueError("no button of ours")
-    return Run(person, command, cast("dict[str, str]", given), said.get("s") == 1, key)
+    return Run(person, command, cast("dict[str, str]", given), said.get("s") == 1, said.get("q") == 1, key)
 
 
 def button(
