@@ -16,7 +16,7 @@ PLATFORM = "slack"
 
 Kind = Literal["im", "mpim", "channel", "group"]
 
-_DIRECT = frozenset({"im", "mpim", "app_home"})
+_DIRECT = frozenset({"im", "app_home"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def target_of(place: Place) -> tuple[str, str | None]:
 
 
 def is_direct(channel_type: str, channel_id: str) -> bool:
-    """Whether only a few people who chose each other read it: everything said to the avatar alone is for it."""
+    """Whether nobody but one person and the avatar reads it, so that everything said there is for it."""
     return channel_type in _DIRECT or channel_id.startswith("D")
 
 

@@ -35,6 +35,19 @@ _LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 _PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 # Blocks that this workspace does not take, for whatever reason: the words matter more.
 _UNFIT = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "invalid_arguments"})
+# What Slack says of the app or the workspace, and not of one place or message.
+FOR_GOOD = frozenset(
+    {
+        "unknown_method",
+        "missing_scope",
+        "not_allowed_token_type",
+        "no_permission",
+        "access_denied",
+        "feature_not_enabled",
+        "method_deprecated",
+        "team_access_not_granted",
+    }
+)
 _REFUSED_SECONDS = 600.0
 _FALLBACK = 1000
 
@@ -101,7 +114,7 @@ class Wire:
         try:
             await self.call(method, **asked)
         except SlackApiError as error:
-            if error_code(error) not in _LIMITED | _PASSING:
+            if error_code(error) in FOR_GOOD:
                 self.refuse(method)
             log.info("not shown", method=method, error=error_code(error))
             return False
