@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 K1 = 1.2  # how soon a word that occurs again stops adding
 B = 0.75  # how much a long document is held against itself
 
-BUDGET = 2_000  # postings
+BUDGET = 1_000  # postings
 CANDIDATES = 200  # documents
 
 # The share below which an answer is more often about something else (benchmarks/retrieval_quality.py).
@@ -181,7 +181,7 @@ def _candidates(tx: Tx, measure: _Measure, found: Sequence[Row], limit: int) -> 
         frequencies[term] += holding
     rarest = sorted(found, key=lambda row: (frequencies[row[0]], row[2]))
     wanted = {"terms": _json([row[1] for row in rarest]), "budget": BUDGET}
-    # Written out, as these loops are most of what a search takes: the score is gain * count / (count + norm of the length).
+    # Written out, as these loops are most of what a search takes: gain * count / (count + norm of the length).
     gains, short, per_word = measure.gains, measure.short, measure.per_word
     scores: dict[int, float] = {}
     known = scores.get
@@ -194,7 +194,7 @@ def _candidates(tx: Tx, measure: _Measure, found: Sequence[Row], limit: int) -> 
     for number, length, packed in tx.rows(sql.DOCUMENTS, {"numbers": _json(likely)}):
         norm = short + per_word * length
         held = [term for term in _unpacked(packed) if term in gains]
-        counts = {term: 1 for term in held} if len(set(held)) == len(held) else Counter(held)
+        counts = dict.fromkeys(held, 1) if len(set(held)) == len(held) else Counter(held)
         exact[number] = sum([gains[term] * count / (count + norm) for term, count in counts.items()])
     return exact
 

@@ -37,7 +37,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     try:
         _wal(connection)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-32000", "temp_store=MEMORY"):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()
@@ -167,7 +167,7 @@ class SqliteReader:
         connection._thread.daemon = True  # a program that fails before it closes must end all the same
         await connection
         self._every.append(connection)
-        for pragma in (f"busy_timeout={BUSY_MS}", "cache_size=-16000", "temp_store=MEMORY", "query_only=ON"):
+        for pragma in (f"busy_timeout={BUSY_MS}", "cache_size=-8000", "temp_store=MEMORY", "query_only=ON"):
             await connection.execute(f"PRAGMA {pragma}")
         return connection
 
