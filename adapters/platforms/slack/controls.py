@@ -6,7 +6,6 @@ They are all that is left of a button after a restart: an ``action_id`` of at mo
     us1.rate           up.<exchange> or down.<exchange>               thumbs; the lower one opens the form
     us1.again          <exchange>                                     regenerate
     us1.stop           ["<exchange>", "<asker>", "<conversation>"]    stop the reply that is being given
-    us1.form           ["<person>", "<exchange>"]                     the form, offered to this person alone
     us1.run.<number>   {"p": person, "c": command, "v": values, …}    a button of an answer; with "s" it is confirmed,
                                                                       with "q" it answers a question
     us1.kept.<number>  {"p": person, "k": key}                        what does not fit, kept in memory
@@ -35,7 +34,6 @@ ANYBODY: Final = ""
 RATE: Final = f"{PREFIX}.rate"
 AGAIN: Final = f"{PREFIX}.again"
 STOP: Final = f"{PREFIX}.stop"
-FORM: Final = f"{PREFIX}.form"
 RUN: Final = f"{PREFIX}.run"
 KEPT: Final = f"{PREFIX}.kept"
 DROP: Final = f"{PREFIX}.drop"
@@ -123,17 +121,6 @@ def stop_of(value: str) -> tuple[str, str, str]:
     """Exchange, asker and conversation of a stop button. Raises ``ValueError`` for what we did not write."""
     exchange_id, asker, conversation = _texts(value, 3)
     return exchange_of(exchange_id), asker, conversation
-
-
-def form_value(person: str, exchange_id: str) -> str:
-    """The value of a button that opens the form for this person."""
-    return _written([person, exchange_id])
-
-
-def form_of(value: str) -> tuple[str, str]:
-    """Person and exchange of such a button. Raises ``ValueError`` for what we did not write."""
-    person, exchange_id = _texts(value, 2)
-    return person, exchange_of(exchange_id)
 
 
 def run_value(run: Run) -> str:

@@ -59,13 +59,15 @@ View = dict[str, Any]
 class Origin:
     """Where a form was opened, so that what follows from it is said there.
 
-    ``thread`` and ``message`` are times; ``url`` takes answers for half an hour.
+    ``thread`` and ``message`` are times; ``url`` takes answers for half an hour, and ``slash`` says that it came with a
+    slash command: what it answered last can be written over.
     """
 
     channel: str = ""
     thread: str = ""
     message: str = ""
     url: str = ""
+    slash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ def sent(view: Mapping[str, Any], *, kept: Kept = KEPT) -> Sent:
     if not isinstance(found, dict):
         raise ValueError("no form of ours")
     about = cast("dict[str, Any]", found)
-    origin = Origin(*(str(each) for each in about.get("o") or ()))
+    channel, thread, message, url, slash = about.get("o") or ("", "", "", "", False)
+    origin = Origin(str(channel), str(thread), str(message), str(url), slash is True)
     target = Target(str(about.get("e", "")), str(about.get("m", "")))
     fixed: Mapping[str, str] = about.get("v") or {}
     if "k" in about:

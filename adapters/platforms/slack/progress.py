@@ -1,0 +1,60 @@
+"""How far a long command is, in the message that its answer will take."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adapters.platforms.slack.visits import Visit
+
+_STEPS = 12
+_LONGEST = 1_500
+# What is answered at an address can be changed a few times only: so ever more rarely.
+_SCARCER = 4
+
+
+class Bar:
+    """Tells how far a command is; at most once in so many seconds."""
+
+    def __init__(self, visit: Visit, *, draws: bool = True, in_place: bool = False) -> None:
+        self._visit = visit
+        self._draws = draws
+        self._in_place = in_place
+        self._pause = visit.desk.wire.options.edit_seconds
+        self._wanted = self._drawn = ""
+        self._over = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, text: str, done: float | None = None) -> None:
+        """Say what is being done; ``done`` is the finished share, 0..1."""
+        self._wanted = progress_line(text, done)
+        if self._draws and not self._over.is_set() and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._draw(), name="slack-progress")
+
+    async def close(self) -> None:
+        """Draw no more; returns when the last drawing is through, so that the answer is not drawn over."""
+        self._over.set()
+        if self._task is not None:
+            await self._task
+
+    async def _draw(self) -> None:
+        while self._wanted != self._drawn and not self._over.is_set():
+            self._drawn = self._wanted
+            if not await self._visit.redraw(self._drawn, in_place=self._in_place):
+                self._draws = False
+                return
+            if not self._visit.redrawable:
+                self._pause *= _SCARCER
+            try:
+                await asyncio.wait_for(self._over.wait(), self._pause)
+            except TimeoutError:
+                continue
+
+
+def progress_line(text: str, done: float | None) -> str:
+    """What is being done, with a bar where the share is known."""
+    line = f"⏳ {text[:_LONGEST]}"
+    if done is None:
+        return line
+    share = min(1.0, max(0.0, done))
+    full = round(share * _STEPS)
+    return f"{line}\n\n`{'▰' * full}{'▱' * (_STEPS - full)}` {share:.0%}"

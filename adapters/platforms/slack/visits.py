@@ -1,0 +1,397 @@
+"""One interaction, from its arrival to what is said to it: who, where, when, and the ways of answering.
+
+Slack wants to hear within three seconds, which is done before any of this. Answers for one person go to the address that
+came with the interaction, which takes five within half an hour; else to the channel for that person alone; else into the
+direct messages with them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+import structlog
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from adapters.platforms.base import Access, Answer, Call, Command, File, Host, Place, Progress, Who
+from adapters.platforms.slack.answers import Says, Shown, file_name, shown
+from adapters.platforms.slack.commands import SLASH, first_words
+from adapters.platforms.slack.forms import Origin
+from adapters.platforms.slack.people import People
+from adapters.platforms.slack.places import place_of
+from adapters.platforms.slack.sending import AWAY, FAILURES, Wire, error_code, message_payload
+from adapters.platforms.usage import Value
+
+log = structlog.get_logger()
+
+USES: Final = 5
+"""How often an address that came with an interaction takes an answer."""
+MINUTES: Final = 30
+"""For how long."""
+
+_REMEMBERED = 2_000
+_EPHEMERAL = "chat.postEphemeral"
+
+
+def _bound(memory: OrderedDict[str, Any]) -> None:
+    while len(memory) > _REMEMBERED:
+        memory.popitem(last=False)
+
+
+class Addresses:
+    """How often each address was used, and since when it is known."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def left(self, url: str) -> int:
+        """How many answers it still takes."""
+        used, since = self._used.get(url, (0, self._clock()))
+        over = self._clock() - since > (MINUTES - 1) * 60_000
+        return 0 if not url or over else USES - used
+
+    def meet(self, url: str) -> None:
+        """It came with an interaction that happens now."""
+        if url and url not in self._used:
+            self._used[url] = (0, self._clock())
+            _bound(self._used)
+
+    def use(self, url: str, times: int = 1) -> None:
+        """It was used."""
+        used, since = self._used.get(url, (0, self._clock()))
+        self._used[url] = (used + times, since)
+
+
+@dataclass(slots=True)
+class Desk:
+    """What everything here works with."""
+
+    host: Host
+    wire: Wire
+    clock: Callable[[], int]
+    addresses: Addresses
+    _direct: OrderedDict[str, str] = field(default_factory=OrderedDict[str, str])
+    _bots: OrderedDict[str, bool] = field(default_factory=OrderedDict[str, bool])
+
+    @property
+    def people(self) -> People:
+        """Who is who in the workspace."""
+        return self.wire.people
+
+    async def place(self, channel: str, thread: str = "") -> Place:
+        """A place, with what is known of its channel."""
+        me = self.people.identity
+        kind = await self.people.kind_of(channel)
+        return place_of(me.team_id, channel, kind, thread or None, team_name=me.team_name)
+
+    async def direct(self, person: str) -> str:
+        """The direct messages with somebody, by their id."""
+        known = self._direct.get(person)
+        if known is None:
+            opened = await self.wire.call("conversations.open", users=person)
+            known = self._direct[person] = str(opened["channel"]["id"])
+            _bound(self._direct)
+        return known
+
+    async def is_bot(self, person: str) -> bool:
+        """Whether somebody is a program, as far as Slack says; that never changes."""
+        known = self._bots.get(person)
+        if known is None:
+            try:
+                found = await self.wire.client.users_info(user=person)
+            except FAILURES as error:
+                log.info("not known whether a bot", person=person, error=type(error).__name__)
+                return False
+            known = self._bots[person] = bool((found["user"] or {}).get("is_bot"))
+            _bound(self._bots)
+        return known
+
+
+class Visit:
+    """One interaction. It is answered to the person alone unless an answer says otherwise."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        person: str,
+        origin: Origin,
+        *,
+        body: Mapping[str, Any] | None = None,
+        trigger: str = "",
+        reference: str = "",
+        typed: bool = False,
+    ) -> None:
+        self.desk = desk
+        self.person = person
+        self.origin = origin
+        self.body: Mapping[str, Any] = body or {}
+        self.trigger = trigger
+        self.reference = reference
+        self.at = desk.clock()
+        # Said in a message of their own, where no slash command could be given.
+        self._typed = typed
+        # What of ours stands there and may be written over: a message by its time, or what the address answered last.
+        self._drawn = ""
+        self._answered = False
+        desk.addresses.meet(origin.url)
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether the message with the button is one that this person alone sees."""
+        return bool((self.body.get("container") or {}).get("is_ephemeral"))
+
+    @property
+    def message(self) -> Mapping[str, Any]:
+        """The message that was pressed or chosen, as far as Slack shows it."""
+        return self.body.get("message") or {}
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it came from direct messages."""
+        return self.origin.channel.startswith("D")
+
+    @property
+    def redrawable(self) -> bool:
+        """Whether a message stands there that can be changed as often as need be."""
+        return bool(self._drawn)
+
+    @property
+    def _written_over(self) -> bool:
+        """Whether what the address answered last is written over by what it answers next."""
+        return self.origin.slash and self._answered
+
+    @property
+    def says(self) -> Says:
+        """How commands are given where the answer is read."""
+        words = first_words(self.desk.host.commands)
+        if self.origin.thread:
+            return Says(f"@{self.desk.people.identity.name} /", words, own="")
+        return Says(f"{SLASH} ", words)
+
+    async def who(self, *, anew: bool = False) -> Who:
+        """Who it is, with what they may do; ``anew`` asks Slack again."""
+        return await self.desk.people.who_of(self.person, anew=anew)
+
+    async def place(self) -> Place:
+        """Where it was said; App Home is in the direct messages with the person."""
+        channel = self.origin.channel or await self.desk.direct(self.person)
+        return await self.desk.place(channel, self.origin.thread)
+
+    async def call(
+        self, command: Command, values: Mapping[str, Value], progress: Progress, *, sure: bool = False
+    ) -> Call:
+        """A command, given here by this person."""
+        who = await self.who(anew=command.access > Access.RATER)
+        return Call(command.name, await self.place(), who, values, progress, self.at, confirmed=sure)
+
+    async def open(self, view: Mapping[str, Any]) -> bool:
+        """Show a form, which is possible for three seconds; whether it is shown."""
+        if not self.trigger:
+            return False
+        try:
+            await self.desk.wire.call("views.open", trigger_id=self.trigger, view=view)
+        except SlackApiError as error:
+            if error_code(error) not in ("expired_trigger_id", "trigger_expired", "exchanged_trigger_id"):
+                raise
+            log.info("too late for a form", reference=self.reference)
+            return False
+        return True
+
+    async def say(self, sentence: str) -> None:
+        """One sentence, for this person alone."""
+        await self.show(Answer(sentence))
+
+    async def show(self, answer: Answer, *, in_place: bool = False) -> None:
+        """Say an answer; ``in_place`` writes it over the message whose button was pressed, where only they see that."""
+        message = shown(answer, self.person, says=self.says)
+        if message.files:
+            message = await self._hand_over(message)
+        if message:
+            await self.put(message, in_place=in_place)
+
+    async def put(self, message: Shown, *, in_place: bool = False) -> None:
+        """Say one message without files."""
+        if message.private:
+            await self._whisper(message, over=in_place)
+        else:
+            await self._publish(message)
+
+    async def redraw(self, text: str, *, in_place: bool = False) -> bool:
+        """Change what stands there until the answer comes; whether it could be changed again."""
+        message = Shown(text)
+        if self.redrawable:
+            await self._change(self._drawn, message)
+            return True
+        if self.is_direct and not self._answered and not in_place:
+            self._drawn = await self._posted(message)
+            if self._drawn:
+                return True
+        over = (in_place and self.ephemeral) or self._written_over
+        # The last use is kept for the answer.
+        if (over or self.origin.slash) and self.desk.addresses.left(self.origin.url) > 1:
+            return await self._respond(message, over=over)
+        return False
+
+    async def settle(self) -> None:
+        """Take the buttons off the message, so that none of them is pressed twice."""
+        blocks: Any = self.message.get("blocks")
+        if self.ephemeral or not blocks or not self.origin.message:
+            return
+        kept = [each for each in blocks if each.get("type") != "actions"]
+        if len(kept) == len(blocks):
+            return
+        asked = {"channel": self.origin.channel, "ts": self.origin.message, "blocks": kept}
+        await self.desk.wire.hint("chat.update", text=self.message.get("text") or "…", **asked)
+
+    async def _whisper(self, message: Shown, *, over: bool) -> None:
+        if self._drawn:
+            await self._change(self._drawn, message)
+            return
+        if ((over and self.ephemeral) or self._written_over) and await self._respond(message, over=True):
+            return
+        ways = [self._respond, self._ephemeral]
+        if self.origin.thread or not self.origin.url:
+            ways.reverse()  # what is answered at the address would stand in the channel, not in the thread
+        if self._typed and self.is_direct:
+            ways.insert(0, self._post)
+        for way in (*ways, self._post_directly):
+            if await way(message):
+                return
+        log.warning("an answer reached nobody", reference=self.reference)
+
+    async def _publish(self, message: Shown) -> None:
+        if self._drawn:
+            await self._change(self._drawn, message)
+        elif not (await self._post(message) or await self._respond(message, public=True)):
+            await self._post_directly(message)
+
+    async def _respond(self, message: Shown, *, over: bool = False, public: bool = False) -> bool:
+        """Answer at the address that came with the interaction."""
+        url = self.origin.url
+        if self.desk.addresses.left(url) < 1:
+            return False
+        self.desk.addresses.use(url)
+        body: dict[str, Any] = {
+            "text": message.fallback,
+            "blocks": message.blocks,
+            "response_type": "in_channel" if public else "ephemeral",
+            "replace_original": over,
+        }
+        if self.origin.thread:
+            body["thread_ts"] = self.origin.thread
+        try:
+            response = await AsyncWebhookClient(url).send_dict(body)
+        except FAILURES as error:
+            log.info("not answered at its address", reference=self.reference, error=type(error).__name__)
+            return False
+        if response.status_code != 200:
+            self.desk.addresses.use(url, USES)
+            log.info("an address is over", reference=self.reference, status=response.status_code)
+            return False
+        self._answered = True
+        return True
+
+    async def _ephemeral(self, message: Shown) -> bool:
+        """Say it in the channel or thread, for this person alone."""
+        if not self.origin.channel:
+            return False
+        payload = self._payload(self.origin.channel, message)
+        return bool(await self._try(_EPHEMERAL, payload | {"user": self.person}))
+
+    async def _post(self, message: Shown) -> bool:
+        """Say it where it was asked, for all to read."""
+        return bool(await self._posted(message))
+
+    async def _posted(self, message: Shown) -> str:
+        """The time of the message that says it where it was asked; empty where none could be posted."""
+        if not self.origin.channel:
+            return ""
+        made = await self._try("chat.postMessage", self._payload(self.origin.channel, message))
+        return str(made.get("ts") or "")
+
+    async def _post_directly(self, message: Shown) -> bool:
+        payload = self._payload(self.person, message) | {"thread_ts": None}
+        return bool(await self._try("chat.postMessage", payload))
+
+    async def _change(self, ts: str, message: Shown) -> None:
+        payload = {
+            "channel": self.origin.channel,
+            "ts": ts,
+            "text": message.fallback,
+            "blocks": message.blocks,
+        }
+        if not await self._try("chat.update", payload):
+            await self._post_directly(message)
+
+    def _payload(self, channel: str, message: Shown) -> dict[str, Any]:
+        return message_payload(channel, self.origin.thread or None, message.fallback, message.blocks)
+
+    async def _try(self, method: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One call; nothing where it was refused, so that another way is tried."""
+        asked = {name: value for name, value in payload.items() if value is not None}
+        try:
+            return await self.desk.wire.call(method, **asked)
+        except FAILURES as error:
+            why = error_code(error) if isinstance(error, SlackApiError) else type(error).__name__
+            log.info("not said this way", method=method, reference=self.reference, error=why)
+            return {}
+
+    async def _hand_over(self, message: Shown) -> Shown:
+        """Upload the files, to the person alone where nobody else is to see them; what is left to say."""
+        names = ", ".join(f"`{file_name(each.name)}`" for each in message.files)
+        try:
+            here = await self._upload(message)
+        except (SlackClientError, *AWAY) as error:
+            why = error_code(error) if isinstance(error, SlackApiError) else type(error).__name__
+            log.warning("a file was not handed over", reference=self.reference, error=why)
+            note = f"⚠️ Slack did not take {names}. Tell an admin this reference: `{self.reference}`."
+        else:
+            note = (
+                ""
+                if here and message.text
+                else f"📎 {names} {'is here' if here else 'is in our direct messages'}."
+            )
+            if len(message.files) > 1:
+                note = note.replace(" is ", " are ")
+        return replace(message, text="\n\n".join(filter(None, (message.text, note))), files=())
+
+    async def _upload(self, message: Shown) -> bool:
+        """Whether they are where the person asked for them."""
+        direct = await self.desk.direct(self.person) if message.private or not self.origin.channel else ""
+        here = not direct or direct == self.origin.channel
+        uploads = [_upload_of(each) for each in message.files]
+        await self.desk.wire.client.files_upload_v2(
+            file_uploads=uploads,
+            channel=self.origin.channel if here else direct,
+            thread_ts=(self.origin.thread or None) if here else None,
+        )
+        return here
+
+
+def _upload_of(file: File) -> dict[str, Any]:
+    name = file_name(file.name)
+    return {"filename": name, "title": name, "file": file.data}
+
+
+def visit_of(desk: Desk, body: Mapping[str, Any]) -> Visit:
+    """The visit that a command, a press, a shortcut or a form is, as Slack tells it; a form without where it was opened."""
+    if "command" in body:
+        origin = Origin(str(body.get("channel_id", "")), url=str(body.get("response_url", "")), slash=True)
+        person = str(body.get("user_id", ""))
+    else:
+        container: Mapping[str, Any] = body.get("container") or {}
+        message: Mapping[str, Any] = body.get("message") or {}
+        channel: Mapping[str, Any] = body.get("channel") or {}
+        origin = Origin(
+            str(channel.get("id") or container.get("channel_id") or ""),
+            str(container.get("thread_ts") or message.get("thread_ts") or ""),
+            str(container.get("message_ts") or body.get("message_ts") or message.get("ts") or ""),
+            str(body.get("response_url", "")),
+        )
+        person = str(cast("Mapping[str, Any]", body.get("user") or {}).get("id", ""))
+    trigger = str(body.get("trigger_id", ""))
+    return Visit(desk, person, origin, body=body, trigger=trigger, reference=trigger[-8:])
