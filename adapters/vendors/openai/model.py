@@ -41,7 +41,8 @@ class OpenAIChat:
         # Two keys at once are refused where a header is the key.
         without: dict[str, Any] = {"Authorization": openai.Omit()} if endpoint.key_is_header else {}
         self._plain: Any = {"headers": without}
-        self._streamed: Any = {"headers": _STREAM_HEADERS | without}
+        # This is not sent; left out, the client draws one from the system each time, and waits for its thread to go on.
+        self._streamed: Any = {"headers": _STREAM_HEADERS | without, "idempotency_key": "none"}
         self._official = endpoint.speaks_openai(self._client.base_url.host)
         self._usual = Habits("max_completion_tokens" if self._official else "max_tokens")
         self._habits: dict[str, Habits] = {}
