@@ -103,8 +103,7 @@ class Wire:
 
     async def call(self, method: str, **asked: Any) -> dict[str, Any]:
         """One call, once; raises ``SlackApiError`` for what Slack declines."""
-        async with asyncio.timeout(self.tempo.call):
-            response = await self.client.api_call(method, json=asked)
+        response = await self.client.api_call(method, json=asked)
         return cast("dict[str, Any]", response.data)
 
     async def hint(self, method: str, **asked: Any) -> bool:
