@@ -141,9 +141,11 @@ class Conversations:
         """What answers in this scene, as ``vendor:name``: the release's model, the avatar's, or the default one."""
         return scene.release.model or scene.avatar.base_model or self._manner.default_model
 
-    def stop(self, place: Place) -> bool:
-        """End the reply being given in this conversation; what there is of it stays."""
+    def stop(self, place: Place, exchange_id: str = "") -> bool:
+        """End the reply being given as this exchange, else in this conversation; what there is of it stays."""
         turn = self._speaking.get(_lane(place))
+        if exchange_id:
+            turn = next((each for each in self._speaking.values() if each.pending.id == exchange_id), None)
         return turn is not None and turn.stop()
 
     def stop_workspace(self, platform: str, workspace: str) -> int:

@@ -215,9 +215,9 @@ class Application:
             )
         )
 
-    def stop_speaking(self, place: Place) -> bool:
-        """Stop the reply that is being given in this conversation."""
-        return self._services.conversations.stop(place)
+    def stop_speaking(self, place: Place, exchange_id: str = "") -> bool:
+        """Stop the reply that is being given as this exchange, else in this conversation."""
+        return self._services.conversations.stop(place, exchange_id)
 
     async def listens(self, place: Place) -> bool:
         """Whether everything that is said there is for the avatar."""

@@ -410,8 +410,8 @@ class Host(Protocol):
         """
         ...
 
-    def stop_speaking(self, place: Place) -> bool:
-        """Stop the reply that is being given in this conversation; False when there is none."""
+    def stop_speaking(self, place: Place, exchange_id: str = "") -> bool:
+        """Stop the reply that is being given as this exchange, else in this conversation; False when there is none."""
         ...
 
     async def listens(self, place: Place) -> bool:

@@ -6,8 +6,7 @@ pressed. Ours read ``us1.<kind>.<part>[.<part>…]``; the prefix carries the ver
     us1.up.<exchange>                             thumb up
     us1.down.<exchange>                           thumb down; opens the form
     us1.again.<exchange>                          regenerate
-    us1.stop.<exchange>[.<asker>[.<conversation>]]  stop the reply that is being given; a conversation that ends in / is
-                                                  the asker's own
+    us1.stop.<exchange>[.<asker>]                 stop the reply that is being given
     us1.form.<person>.<exchange>                  the form, offered after a bare reaction to this person alone
     us1.run.<person>.<command>?<values>           a button of an answer; ``0`` is anybody
     us1.sure.<person>.<command>?<values>          the same command, confirmed
@@ -42,7 +41,7 @@ _RUN = r"(?P<command>[a-z0-9_-]+(?: [a-z0-9_-]+)?)(?:\?(?P<values>.*))?"
 UP = re.compile(rf"{PREFIX}\.up\.{_EXCHANGE}")
 DOWN = re.compile(rf"{PREFIX}\.down\.{_EXCHANGE}")
 AGAIN = re.compile(rf"{PREFIX}\.again\.{_EXCHANGE}")
-STOP = re.compile(rf"{PREFIX}\.stop\.{_EXCHANGE}(?:\.(?P<asker>[0-9]{{0,20}})(?:\.(?P<conversation>.+))?)?")
+STOP = re.compile(rf"{PREFIX}\.stop\.{_EXCHANGE}(?:\.(?P<asker>[0-9]{{1,20}}))?")
 FORM = re.compile(rf"{PREFIX}\.form\.{_PERSON}\.{_EXCHANGE}")
 RUN = re.compile(rf"{PREFIX}\.(?P<kind>run|sure)\.{_PERSON}\.{_RUN}")
 KEPT = re.compile(rf"{PREFIX}\.kept\.{_PERSON}\.(?P<key>[0-9a-f]{{1,32}})")
@@ -109,17 +108,12 @@ def reply_components(exchange_id: str, options: Options) -> list[dict[str, Any]]
     ]
 
 
-def stop_components(exchange_id: str, asker: str = "", conversation: str = "") -> list[dict[str, Any]]:
+def stop_components(exchange_id: str, asker: str = "") -> list[dict[str, Any]]:
     """The row below a reply that is still being given.
 
     ``asker`` is who may stop it beside reviewers, by Discord's id; without, the author of the message replied to.
-    ``conversation`` is that of its place; without, it is taken from the channel that the button is in.
     """
-    if asker and conversation.endswith(f"/{asker}"):
-        conversation = conversation.removesuffix(asker)
-    made = f"{PREFIX}.stop.{exchange_id}.{asker}.{conversation}".rstrip(".")
-    if len(made) > LONGEST:
-        made = f"{PREFIX}.stop.{exchange_id}.{asker}".rstrip(".")
+    made = f"{PREFIX}.stop.{exchange_id}.{asker}".rstrip(".")
     return [row(button("Stop", made, emoji="⏹️"))]
 
 

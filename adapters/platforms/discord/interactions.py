@@ -224,7 +224,7 @@ class Interactions:
         elif found := controls.AGAIN.fullmatch(custom_id):
             await self._again(visit, found["exchange"])
         elif found := controls.STOP.fullmatch(custom_id):
-            await ratings.stop(visit, found["exchange"], found["asker"] or "", found["conversation"] or "")
+            await ratings.stop(visit, found["exchange"], found["asker"] or "")
         else:
             await self._asked(visit)
 

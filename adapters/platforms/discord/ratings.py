@@ -79,20 +79,14 @@ class Ratings:
         if answer.ok and not answer.buttons:
             self._remember(key, note)
 
-    async def stop(self, visit: Visit, exchange_id: str, asker: str, conversation: str) -> None:
+    async def stop(self, visit: Visit, exchange_id: str, asker: str) -> None:
         """The asker, or a reviewer, stops the reply that is being given."""
         asker = asker or _replied_to(visit)
         if visit.person != asker and visit.who.access < Access.REVIEWER:
             await visit.say("Only the person who asked, or a reviewer, can stop this reply.")
             return
         await visit.defer_update()
-        place = await visit.place()
-        if asker.isdecimal() and visit.person != asker:
-            place = await self._desk.place(visit.room, visit.interaction.guild, int(asker))
-        if conversation:
-            own = asker if conversation.endswith("/") else ""
-            place = replace(place, conversation=conversation + own)
-        stopped = self._desk.host.stop_speaking(place)
+        stopped = self._desk.host.stop_speaking(await visit.place(), exchange_id)
         log.info("stop pressed", exchange=exchange_id, stopped=stopped)
 
     async def form(self, visit: Visit, exchange_id: str) -> None:

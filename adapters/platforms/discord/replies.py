@@ -380,4 +380,4 @@ class DiscordReply:
     def _stop_controls(self) -> list[dict[str, Any]]:
         if not self._exchange_id:
             return []
-        return stop_components(self._exchange_id, self._asker, self._place.conversation)
+        return stop_components(self._exchange_id, self._asker)

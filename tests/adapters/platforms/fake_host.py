@@ -158,7 +158,7 @@ class FakeHost:
             "privacy show": Answer("Kept: nothing."),
         }.get(call.command, Answer(f"Done: {call.command}"))
 
-    def stop_speaking(self, place: Place) -> bool:
+    def stop_speaking(self, place: Place, exchange_id: str = "") -> bool:
         if self.speaking is None or self.speaking.is_set():
             return False
         self.speaking.set()

@@ -171,7 +171,7 @@ async def test_stop_typed_while_it_speaks(host: FakeHost, sitting: Sitting) -> N
 
 
 async def test_ctrl_c_cuts_off_a_host_that_does_not_stop(host: FakeHost, sitting: Sitting) -> None:
-    host.stop_speaking = lambda place: False
+    host.stop_speaking = lambda place, exchange_id="": False
     host.on_speak = lambda: sitting.keys.send_text(CTRL_C)
     assert "Stopped." in await sitting.run("hello\r")
 

@@ -70,7 +70,7 @@ class FakeHost:
     asks: bool = False
     known: Callable[[Mark], bool] = lambda mark: True
     error: Exception | None = None
-    stopped: list[Place] = field(default_factory=list[Place])
+    stopped: list[str] = field(default_factory=list[str])
     speaking: bool = True
     always_on: bool = False
     said: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict[tuple[str, str], dict[str, int]])
@@ -168,8 +168,8 @@ class FakeHost:
     async def speak(self, message: Message, reply: Reply) -> Spoken:
         return Spoken("ignored")
 
-    def stop_speaking(self, place: Place) -> bool:
-        self.stopped.append(place)
+    def stop_speaking(self, place: Place, exchange_id: str = "") -> bool:
+        self.stopped.append(exchange_id)
         return self.speaking
 
     async def listens(self, place: Place) -> bool:

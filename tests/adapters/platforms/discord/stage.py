@@ -103,7 +103,7 @@ class TalkingHost:
         self.calls.append(call)
         return Answer("Done.")
 
-    def stop_speaking(self, place: Place) -> bool:
+    def stop_speaking(self, place: Place, exchange_id: str = "") -> bool:
         return False
 
     async def listens(self, place: Place) -> bool:

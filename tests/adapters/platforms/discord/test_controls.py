@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapters.platforms.base import Access
 from adapters.platforms.discord import controls
 from adapters.platforms.discord.options import Options
-from tests.adapters.platforms.discord.interactive import EXCHANGE, FakeHost, world
+from tests.adapters.platforms.discord.interactive import EXCHANGE, world
 
 LARGE = "9" * 20
 
@@ -23,7 +23,7 @@ def test_every_id_fits_with_the_longest_ids_there_are() -> None:
         controls.control("taught", "e", EXCHANGE, "0" * 12),
         controls.run_control(LARGE, "privacy consent", {"exchange": EXCHANGE}),
         controls.run_control(LARGE, "rate", {"stars": "none", "exchange": EXCHANGE}),
-        controls.stop_components(EXCHANGE, LARGE, f"{LARGE}/{LARGE}")[0]["components"][0]["custom_id"],
+        controls.stop_components(EXCHANGE, LARGE)[0]["components"][0]["custom_id"],
     ]
     assert all(0 < len(each) <= controls.LONGEST for each in made)
 
@@ -73,8 +73,7 @@ async def test_the_asker_and_reviewers_stop_a_reply_and_nobody_else() -> None:
     async with world() as it:
         ann, bob = it.member("ann"), it.member("bob")
         mod = it.member("mod", manage_messages=True)
-        own = f"{it.channel.id}/{ann.id}"
-        growing = await it.reply(components=controls.stop_components(EXCHANGE, str(ann.id), own))
+        growing = await it.reply(components=controls.stop_components(EXCHANGE, str(ann.id)))
 
         refused = await bob.click(growing, label="Stop")
         assert refused.ephemeral
@@ -86,7 +85,7 @@ async def test_the_asker_and_reviewers_stop_a_reply_and_nobody_else() -> None:
             silent = await actor.click(growing, label="Stop")
             assert silent.acknowledged
             assert silent.followups == []
-        assert [place.conversation for place in it.host.stopped] == [own, own]
+        assert it.host.stopped == [EXCHANGE, EXCHANGE]
 
 
 async def test_without_an_asker_in_the_button_it_is_who_the_reply_answers() -> None:
@@ -103,15 +102,7 @@ async def test_without_an_asker_in_the_button_it_is_who_the_reply_answers() -> N
         await bob.click(growing, label="Stop")
         assert it.host.stopped == []
         await ann.click(growing, label="Stop")
-        assert [place.conversation for place in it.host.stopped] == [f"{it.channel.id}/{ann.id}"]
-
-
-async def test_where_the_avatar_always_answers_the_conversation_is_the_channel() -> None:
-    async with world(FakeHost(always_on=True)) as it:
-        ann = it.member("ann")
-        growing = await it.reply(components=controls.stop_components(EXCHANGE, str(ann.id)))
-        await ann.click(growing, label="Stop")
-        assert [place.conversation for place in it.host.stopped] == [str(it.channel.id)]
+        assert it.host.stopped == [EXCHANGE]
 
 
 async def test_regenerate_is_shown_as_a_new_reply_and_a_refusal_to_the_person_alone() -> None:
