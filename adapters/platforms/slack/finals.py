@@ -86,7 +86,7 @@ class Finals:
         if shown.digest == digest:
             return True
         self.changed = True
-        if shown.open and await self._end(shown, content, below, digest):
+        if shown.open and await self._end(shown, at, content, below, digest):
             shown.content, shown.digest = content, digest
             return True
         try:
@@ -104,7 +104,7 @@ class Finals:
         shown.content, shown.digest = content, digest
         return True
 
-    async def _end(self, shown: Posted, content: str, below: Blocks, digest: str) -> bool:
+    async def _end(self, shown: Posted, at: int, content: str, below: Blocks, digest: str) -> bool:
         """End a stream with the rest of its text; False when the text is not known to be what it should be."""
         whole = shown.sure and content.startswith(shown.content)
         tried = False
@@ -112,7 +112,7 @@ class Finals:
         async def attempt(blocks: Blocks) -> bool:
             nonlocal tried
             asked: dict[str, Any] = {"channel": self._channel_id, "ts": shown.ts}
-            asked["metadata"] = reply_metadata(self.exchange_id, shown.part, digest)
+            asked["metadata"] = reply_metadata(self.exchange_id, at, digest)
             complete = whole and not tried
             if complete:
                 if len(content) > len(shown.content):
@@ -211,7 +211,8 @@ async def find_posted(
             raise
         log.warning("channel cannot be read", channel=channel_id, error=error_code(error))
         return []
-    return find_reply(messages, wire.people.identity.user_id, exchange_id, after)
+    me = wire.people.identity.user_id
+    return find_reply(messages, me, exchange_id, after, streamed=bool(thread_ts))
 
 
 def markdown(content: str) -> Mapping[str, Any]:

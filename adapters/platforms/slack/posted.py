@@ -75,12 +75,17 @@ async def messages_after(
 
 
 def find_reply(
-    messages: Sequence[Mapping[str, Any]], bot_user_id: str, exchange_id: str, after: str
+    messages: Sequence[Mapping[str, Any]],
+    bot_user_id: str,
+    exchange_id: str,
+    after: str,
+    *,
+    streamed: bool = False,
 ) -> list[Posted]:
     """The messages of this exchange among those that follow its question, in order.
 
-    A stream takes metadata only at its end. One that was cut short has none, which nothing else has that we say: it is
-    ours when it is followed by no reply that has.
+    A stream takes metadata only at its end. One that was cut short, which happens where replies are ``streamed``, is
+    known by having none, nor anything below its text, with no reply after it that has.
     """
     found: list[Posted] = []
     orphans: list[Posted] = []
@@ -96,7 +101,7 @@ def find_reply(
             )
         elif kind == REPLY:
             orphans.clear()
-        elif not kind and not message.get("subtype"):
+        elif streamed and not kind and not message.get("subtype") and not message.get("files"):
             orphans.append(Posted(ts, open=True, sure=False))
     parts = {each.part: each for each in reversed(found)}
     made: list[Posted] = []
