@@ -82,6 +82,19 @@ def find(commands: Sequence[Command], name: str) -> Command | None:
     return next((command for command in commands if command.name == name), None)
 
 
+def meant(commands: Sequence[Command], line: str) -> str:
+    """The command that a line with a mistake in it begins with, or nothing."""
+    words = line.lower().split()[:2]
+    names = {command.name for command in commands}
+    return next((name for name in (" ".join(words), *words[:1]) if name in names), "")
+
+
+def with_defaults(command: Command, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values with the defaults of those that were not given."""
+    defaults = {param.name: param.default for param in command.params if param.default is not None}
+    return {**defaults, **values}
+
+
 def written(values: Mapping[str, Value]) -> dict[str, str]:
     """Values as a button or a form carries them."""
     return {
