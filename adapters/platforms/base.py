@@ -367,7 +367,10 @@ class Continuity(Protocol):
     """What a platform that can reach people later needs to lose nothing over an outage, its own or the platform's."""
 
     async def seen(self, platform: str) -> None:
-        """The platform is connected now: everything said up to this moment has arrived."""
+        """The platform is connected now: everything said up to this moment has arrived.
+
+        Where several processes share a platform's connections, ``platform`` names the part that is this one's.
+        """
         ...
 
     async def last_seen(self, platform: str) -> int | None:

@@ -48,6 +48,9 @@ class Catchup:
         self._options = options
         self._clock = clock
         self._down: set[int | None] = {None}
+        # Processes that share the shards miss messages each for themselves: none speaks for the others.
+        shards = options.shard_ids
+        self._part = f"{PLATFORM}:{','.join(map(str, shards))} of {options.shard_count}" if shards else PLATFORM
         self._owed = asyncio.Semaphore(_OWED_AT_ONCE)
         self._searching: asyncio.Task[None] | None = None
         self._again = False
@@ -67,9 +70,11 @@ class Catchup:
         """A connection is gone."""
         self._down.add(shard)
 
-    def ready(self) -> None:
+    def ready(self, shard: int | None = None) -> None:
         """A new session began: what was said since the last one did not come."""
-        self._down.discard(None)
+        self._down.discard(shard)
+        if None in self._down:
+            return  # the first of several shards; once all are there they are searched together
         if self._searching is None:
             self._searching = self._wire.start(self._search())
         else:
@@ -79,7 +84,7 @@ class Catchup:
         try:
             # While we search, what was missed is not here yet: a crash now must begin where we began.
             if self._searching is None:
-                await self._continuity.seen(PLATFORM)
+                await self._continuity.seen(self._part)
             for unsent in await self._continuity.unsent(PLATFORM):
                 self._wire.start(self._resume(unsent))
         except Exception as error:
@@ -103,7 +108,7 @@ class Catchup:
             await self._touch()
 
     async def _catch_up(self) -> None:
-        last = await self._continuity.last_seen(PLATFORM)
+        last = await self._continuity.last_seen(self._part)
         if last is None or self._options.missed_minutes <= 0 or self._options.missed_messages <= 0:
             return
         since = max(last - _OVERLAP_MS, self._clock() - self._options.missed_minutes * 60_000)
@@ -208,5 +213,7 @@ class Catchup:
 
 
 def _can_read(room: Readable, guild: discord.Guild) -> bool:
+    if isinstance(room, discord.Thread) and room.parent is None:
+        return False  # discord.py cannot tell what is permitted there, and raises
     permissions = room.permissions_for(guild.me)
     return permissions.view_channel and permissions.read_message_history

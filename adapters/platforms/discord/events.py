@@ -94,8 +94,8 @@ class Events:
         self._catchup.down(None)
 
     async def on_shard_ready(self, shard_id: int) -> None:
-        """One shard has a new session."""
-        self._catchup.up(shard_id)
+        """One shard has a new session; after the first time nothing else tells of it."""
+        self._catchup.ready(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
         """One shard goes on with its session."""

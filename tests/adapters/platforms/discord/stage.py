@@ -64,6 +64,7 @@ class TalkingHost:
         self.calls: list[Call] = []
         self.marks: list[Mark] = []
         self.gone: list[str] = []
+        self.noted: set[str] = set()
         self.always_on: set[str] = set()
         self.resumed: list[str] = []
         self.welcomed = Welcome("Guide", "I show you around.")
@@ -115,6 +116,7 @@ class TalkingHost:
     # What a platform asks after an outage
 
     async def seen(self, platform: str) -> None:
+        self.noted.add(platform)
         self.memory.seen_at = int(time.time() * 1000)
 
     async def last_seen(self, platform: str) -> int | None:

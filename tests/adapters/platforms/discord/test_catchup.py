@@ -195,6 +195,27 @@ async def test_a_session_that_is_over_is_begun_anew_and_what_was_missed_is_found
         await s.world.until(lambda: answers(s) == ["You said: in between"])
 
 
+async def test_what_one_of_several_shards_missed_is_found() -> None:
+    async with stage(options=replace(OPTIONS, shard_count=2)) as s:
+        gateway = s.world.gateway
+        lost = next(each for each in gateway.sessions.values() if each.serves(s.guild.id))
+        socket = lost.socket
+        assert socket is not None
+        del gateway.sessions[lost.id]
+        socket.drop()
+        await s.world.until(lambda: socket not in gateway.sockets)
+        await s.asks("in between")
+        await s.replies(1, timeout=20.0)
+        assert answers(s) == ["You said: in between"]
+
+
+async def test_processes_that_share_the_shards_miss_messages_each_for_themselves() -> None:
+    async with stage(options=replace(OPTIONS, shard_count=2, shard_ids=(0,))) as s:
+        assert s.host.noted == {"discord:0 of 2"}
+    async with stage() as s:
+        assert s.host.noted == {"discord"}
+
+
 async def test_direct_messages_of_those_who_wrote_before_are_found_too() -> None:
     async with stage() as s:
         await s.ada.says(s.ada.direct, "hello")
