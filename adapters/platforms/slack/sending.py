@@ -103,6 +103,9 @@ class Wire:
 
     async def call(self, method: str, **asked: Any) -> dict[str, Any]:
         """One call, once; raises ``SlackApiError`` for what Slack declines."""
+        if method == "chat.postMessage":
+            # Whatever we say is marked: a stream that was cut short is known by not being so.
+            asked.setdefault("metadata", note_metadata(""))
         response = await self.client.api_call(method, json=asked)
         return cast("dict[str, Any]", response.data)
 
