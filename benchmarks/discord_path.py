@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+from benchmarks import discord_profile
 from benchmarks.discord_stack import KINDS, MESSAGES, Kind, Stack, seed
 
 # How many people talk at once, and how often each says something in a round.
@@ -254,6 +256,22 @@ def memory(folder: Path, exchanges: int) -> bool:
     )
 
 
+def profile(folder: Path, users: int) -> None:
+    """Where the time of ours goes."""
+    with Stack("ours", folder, users=max(users, 64), rooms=max(users, 64), pin=True) as ours:
+        ours.data.mkdir()
+        asyncio.run(seed(ours.data, ours.guests))
+        ours.start_bot(profile=True)
+        ours.load(WARM, 64)
+        ours.bot.signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        found = ours.load(max(1, 400 // users), users)
+        ours.bot.signal(signal.SIGUSR2)
+        time.sleep(2)
+        print(f"{users} at once, {found['answered']} exchanges\n")
+        discord_profile.report(folder, found["answered"])
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -263,11 +281,17 @@ def main() -> int:
     )
     parser.add_argument("--no-pin", action="store_true", help="let the processes use any core")
     parser.add_argument(
-        "--memory", type=int, metavar="EXCHANGES", help="measure memory instead (100000: an hour)"
+        "--memory", type=int, metavar="EXCHANGES", help="measure memory instead (100000: half an hour)"
+    )
+    parser.add_argument(
+        "--profile", type=int, metavar="USERS", help="show instead where the time of ours goes"
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if given.memory:
+        if given.profile:
+            profile(Path(folder), given.profile)
+            good = True
+        elif given.memory:
             good = memory(Path(folder), given.memory)
         else:
             good = speed(Path(folder), given.rounds, given.exchanges, pin=not given.no_pin)

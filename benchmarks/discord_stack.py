@@ -101,10 +101,9 @@ class Process:
         """Memory that it holds."""
         return self._stat()[21] * PAGE / 1e6
 
-    @property
-    def running(self) -> bool:
-        """Whether it is still there."""
-        return self._process.poll() is None
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def _stat(self) -> list[int]:
         text = Path(f"/proc/{self._process.pid}/stat").read_text()
@@ -163,7 +162,7 @@ class Stack:
         self.load(0)
         self.guests: dict[str, Any] = ask(f"{self.url}/_bench/guests")
 
-    def start_bot(self, sent: Sequence[Any] = (), *, profile: str = "") -> None:
+    def start_bot(self, sent: Sequence[Any] = (), *, profile: bool = False) -> None:
         """Start the bot and wait until it is connected; ``sent`` are the messages that the floor sends."""
         shared = {
             "DISCORD_TOKEN": TOKEN,
@@ -176,8 +175,9 @@ class Stack:
             command = [sys.executable, "-m", "benchmarks.discord_floor"]
             own = {"FLOOR_DISCORD": self.url, "FLOOR_MESSAGES": str(path), "FLOOR_MODEL": MODEL}
         else:
-            command = [sys.executable, *([profile] if profile else ["-m", "bot"]), "run"]
+            command = [sys.executable, "-m", "benchmarks.discord_profile" if profile else "bot", "run"]
             own = {
+                "PROFILE_FOLDER": str(self._folder),
                 "UNDERSTUDY_DATA_DIR": str(self.data),
                 "UNDERSTUDY_DISCORD__API_URL": self.url,
                 "UNDERSTUDY_MODELS__DEFAULT": f"openai:{MODEL}",
