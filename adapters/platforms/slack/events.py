@@ -13,12 +13,14 @@ from adapters.platforms.base import Host
 from adapters.platforms.slack import assistant, interactions
 from adapters.platforms.slack.greeting import greet
 from adapters.platforms.slack.hearing import Hearing
-from adapters.platforms.slack.places import PLATFORM, place_of
+from adapters.platforms.slack.places import PLATFORM
+from adapters.platforms.slack.replies import SlackReply
 from adapters.platforms.slack.sending import Recent, Wire
 
 log = structlog.get_logger()
 
 _EVENTS = 8192
+_TURNS = 5
 
 Event = Mapping[str, Any]
 Body = Mapping[str, Any]
@@ -63,9 +65,13 @@ class Events:
     async def on_stopped(self, event: Event) -> None:
         """Somebody pressed Slack's own stop button."""
         channel_id, thread_ts = str(event.get("channel") or ""), str(event.get("thread_ts") or "")
-        team_id = self._wire.people.identity.team_id
-        kind = await self._wire.people.kind_of(channel_id)
-        if not self._host.stop_speaking(place_of(team_id, channel_id, kind, thread_ts or None)):
+        given = [
+            each
+            for each in self._wire.giving
+            if isinstance(each, SlackReply) and each.target == (channel_id, thread_ts or None)
+        ]
+        stopped = [self._host.stop_speaking(each.place, each.exchange_id) for each in given]
+        if not any(stopped):
             log.info("nothing to stop", channel=channel_id)
 
     async def on_joined(self, event: Event) -> None:
@@ -92,7 +98,9 @@ class Events:
         self._closing = True
 
     async def settled(self) -> None:
-        """Wait until everything that was heard is attended to."""
+        """Wait until everything that was heard is attended to, also what came last and was not begun."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         while self._busy:
             await asyncio.wait(self._busy)
 

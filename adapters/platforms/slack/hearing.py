@@ -27,6 +27,7 @@ from adapters.platforms.slack.threads import Threads
 log = structlog.get_logger()
 
 _SPOKEN = frozenset({"", "file_share", "me_message", "thread_broadcast"})
+_SLACKBOT = "USLACKBOT"
 _AT_ONCE = 512
 _RECENT = 1000
 _HEARD = 8192
@@ -242,4 +243,4 @@ class Hearing:
             return False
         if str(event.get("subtype") or "") not in _SPOKEN:
             return False
-        return not self._wire.people.is_own(str(event["user"]))
+        return event["user"] != _SLACKBOT and not self._wire.people.is_own(str(event["user"]))

@@ -84,6 +84,21 @@ class SlackReply:
         self._session = False
         self._drawing: asyncio.Task[None] | None = None
 
+    @property
+    def place(self) -> Place:
+        """Where it is given."""
+        return self._place
+
+    @property
+    def target(self) -> tuple[str, str | None]:
+        """The channel, and the thread in it, that it is posted into."""
+        return self._channel_id, self._thread_ts
+
+    @property
+    def exchange_id(self) -> str:
+        """The exchange that it belongs to; empty until it is accepted."""
+        return self._finals.exchange_id
+
     def start_typing(self) -> None:
         """Show that an answer is on its way, unless it is there at once."""
         if self._thread_ts and self._waiting is None and not self._finals.posted:
