@@ -60,7 +60,7 @@ class Finals:
             else:
                 again += 1
                 if again > _TIMES * len(parts):
-                    break
+                    raise RuntimeError("a reply is taken away as often as it is shown")
         await self._withdraw(len(parts))
         return [each.ts for each in self.posted]
 

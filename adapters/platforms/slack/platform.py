@@ -13,7 +13,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.platforms.base import Answer, Continuity, Host, Place, UserError
-from adapters.platforms.slack.answers import blocks
+from adapters.platforms.slack.answers import shown
 from adapters.platforms.slack.catchup import Catchup
 from adapters.platforms.slack.client import UNCONNECTED, UNSIGNED, identify, make_client, make_session
 from adapters.platforms.slack.events import Events
@@ -98,7 +98,12 @@ class Slack:
             raise UserError("Slack is not connected.")
         channel_id, thread_ts = target_of(place)
         try:
-            await say(self._wire, channel_id, thread_ts, answer.text, blocks(answer))
+            made = shown(answer)
+            await say(self._wire, channel_id, thread_ts, made.fallback, made.blocks)
+            for file in made.files:
+                await self._wire.client.files_upload_v2(
+                    channel=channel_id, thread_ts=thread_ts, content=file.data, filename=file.name
+                )
         except SlackApiError as error:
             if is_passing(error):
                 raise

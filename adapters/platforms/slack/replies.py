@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -81,7 +81,7 @@ class SlackReply:
         self._hold: asyncio.TimerHandle | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._status: asyncio.Task[bool] | None = None
-        self._session = False
+        self._session: asyncio.Task[bool] | None = None
         self._drawing: asyncio.Task[None] | None = None
 
     @property
@@ -112,8 +112,8 @@ class SlackReply:
             self._waiting.cancel()
         if self._status is not None:
             status, self._status = self._status, None
-            # Slack takes the status away when something is posted.
-            if not self._finals.posted:
+            # Slack takes the status away when something is posted after it.
+            if not self._finals.posted or not status.done():
                 self._wire.start(self._clear_status(status))
 
     async def accepted(self, exchange_id: str) -> None:
@@ -168,7 +168,7 @@ class SlackReply:
         if not self._ended and not self._finals.posted and self._thread_ts:
             self._status = self._wire.start(self._hint_status(_STATUS))
 
-    def _hint_status(self, status: str) -> Any:
+    def _hint_status(self, status: str) -> Coroutine[Any, Any, bool]:
         return self._wire.hint(
             "assistant.threads.setStatus",
             channel_id=self._channel_id,
@@ -181,16 +181,19 @@ class SlackReply:
         if not status.cancelled() and status.result():
             await self._hint_status("")
 
-    async def _set_session(self, status: str) -> None:
+    def _hint_session(self, status: str) -> Coroutine[Any, Any, bool]:
         """Slack draws a stop button of its own while a session is being worked on."""
-        shown = await self._wire.hint(
+        return self._wire.hint(
             "agents.sessions.setStatus",
             channel_id=self._channel_id,
             thread_ts=self._thread_ts,
             status=status,
         )
-        if shown and status == "processing":
-            self._session = True
+
+    async def _end_session(self, began: asyncio.Task[bool]) -> None:
+        await asyncio.wait({began})
+        if not began.cancelled() and began.result():
+            await self._hint_session("active")
 
     # How it grows
 
@@ -302,8 +305,8 @@ class SlackReply:
             raise
         finals.posted.append(Posted(str(made["ts"]), content, open=opened, part=at))
         finals.doubtful = False
-        if opened and not self._session:
-            self._wire.start(self._set_session("processing"))
+        if opened and self._session is None:
+            self._session = self._wire.start(self._hint_session("processing"))
 
     async def _continue(self, shown: Posted, content: str, *, full: bool) -> None:
         if not shown.sure or not content.startswith(shown.content):
@@ -363,9 +366,9 @@ class SlackReply:
             log.warning("reply cannot be posted", channel=self._channel_id, error=error_code(error))
             return []
         finally:
-            if self._session:
-                self._session = False
-                self._wire.start(self._set_session("active"))
+            if self._session is not None:
+                began, self._session = self._session, None
+                self._wire.start(self._end_session(began))
             self.stop_typing()
 
     async def _seed(self, ts: str) -> None:
