@@ -50,7 +50,9 @@ class Catchup:
         self._down: set[int | None] = {None}
         # Processes that share the shards miss messages each for themselves: none speaks for the others.
         shards = options.shard_ids
-        self._part = f"{PLATFORM}:{','.join(map(str, shards))} of {options.shard_count}" if shards else PLATFORM
+        self._part = (
+            f"{PLATFORM}:{','.join(map(str, shards))} of {options.shard_count}" if shards else PLATFORM
+        )
         self._owed = asyncio.Semaphore(_OWED_AT_ONCE)
         self._searching: asyncio.Task[None] | None = None
         self._again = False

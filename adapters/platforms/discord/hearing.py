@@ -68,6 +68,10 @@ class Hearing:
         channel = message.channel
         if me is None or message.author.bot or message.webhook_id or message.type not in _SPOKEN:
             return None
+        if isinstance(channel, discord.PartialMessageable) and channel.guild_id is not None:
+            guild = message.guild
+            if guild is None or guild.unavailable:
+                return None  # nobody knows who may do what there, and it is no direct message either
         place = place_of(channel, message.guild, message.author.id)
         mentioned = mentions_me(message, me)
         addressed = mentioned or message.guild is None or _answers_me(message, me)

@@ -330,11 +330,12 @@ class DiscordReply:
                 look=look if self._question and self._exchange_id else None,
             )
         except discord.HTTPException as error:
-            if error.status != 400 or not payload.keys() & {"components", "message_reference"}:
+            refused = payload.keys() & {"components", "message_reference"}
+            if error.status != 400 or not refused:
                 raise
             # A text without buttons, or beside the question, is better than none.
             log.warning("reply posted plainly", channel=self._channel_id, code=error.code, error=error.text)
-            plain = {"content": payload["content"], "allowed_mentions": NOBODY}
+            plain = {key: value for key, value in payload.items() if key not in refused}
             return await post(self._wire, self._channel_id, plain, files=files)
 
     async def _withdraw(self, start: int) -> None:

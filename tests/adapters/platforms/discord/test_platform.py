@@ -14,6 +14,8 @@ from tests.adapters.platforms.discord.stage import OPTIONS, QUICK, TOKEN, Stage,
 from tests.servers.discord import PRIVILEGED, DiscordServer, Permission, Person
 from tests.servers.discord.broadcast import INTENTS
 
+TYPING = "POST /channels/{channel_id}/typing"
+
 
 async def settled(s: Stage, text: str = "and now?") -> None:
     """Wait until what came before must have been heard: a question asked now is answered."""
@@ -308,6 +310,18 @@ async def test_an_event_that_cannot_be_read_ends_nothing() -> None:
             s.world.emit(name, {"id": "no number", "author": []}, guild=s.guild)
         await s.asks("still there?")
         assert await s.replies() == ["You said: still there?"]
+
+
+async def test_what_is_said_in_a_server_that_is_not_known_is_no_direct_message() -> None:
+    async with stage() as s:
+        s.world.emit("GUILD_DELETE", {"id": str(s.guild.id)}, guild=s.guild)
+        await s.ada.says(s.general, "nothing to do with it")
+        await s.asks("nor can this be answered")
+        assert await heard(s) == []
+        # Typing is shown where something is about to be answered.
+        await s.world.until(lambda: s.world.calls[TYPING])
+        assert [message.text for message in s.host.messages] == ["and now?"]
+        assert s.world.calls[TYPING] == 1
 
 
 async def test_a_new_server_is_greeted_in_three_lines_and_leaving_is_told() -> None:

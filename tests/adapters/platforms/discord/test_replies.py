@@ -317,6 +317,15 @@ async def test_what_discord_does_not_take_is_posted_plainly() -> None:
         assert (shown(s)[0].labels, shown(s)[0].reference) == ([], None)
 
 
+async def test_what_is_posted_plainly_is_posted_once_all_the_same() -> None:
+    async with stage() as s:
+        s.world.faults.answer(400, "POST", MESSAGES)
+        s.world.faults.lose("POST", MESSAGES)
+        await s.asks("go")
+        await s.replies()
+        assert [each.content for each in shown(s)] == ["You said: go"]
+
+
 async def test_growth_that_fails_is_skipped() -> None:
     speech = Spoken()
     async with stage(TalkingHost(speech=speech)) as s:
