@@ -9,7 +9,7 @@ from typing import Any, cast
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from adapters.platforms.base import Host
+from adapters.platforms.base import Host, Place
 from adapters.platforms.slack import assistant, interactions
 from adapters.platforms.slack.greeting import greet
 from adapters.platforms.slack.hearing import Hearing
@@ -38,6 +38,7 @@ class Events:
         # bolt asks its listeners one after the other: what comes most is asked for first.
         self._listen(app, "message", self.on_message)
         self._listen(app, "app_mention", self.on_message)
+        app.event("app_home_opened", matchers=[_is_talk])(self._listener("app_home_opened", self.on_opened))
         attached = interactions.attach(app, host, wire, clock, self._reply_for)
         self.hearing = Hearing(wire, host, attached)
         self._listen(app, "assistant_thread_started", self.on_thread_started)
@@ -50,6 +51,10 @@ class Events:
     async def on_message(self, event: Event) -> None:
         """Somebody said something."""
         await self.hearing.hear(event)
+
+    async def on_opened(self, event: Event) -> None:
+        """Somebody opened the talk with the agent, where Slack has no threads that are started."""
+        await assistant.welcome(self._wire, self._host, str(event["channel"]))
 
     async def on_thread_started(self, event: Event) -> None:
         """Somebody opened a talk with the agent."""
@@ -111,14 +116,19 @@ class Events:
             task.cancel()
         return left
 
-    def _reply_for(self, place: Any, question: str, asker: str) -> Any:
+    def _reply_for(self, place: Place, question: str, asker: str) -> SlackReply:
         return self.hearing.reply_for(place, question, asker)
 
     def _listen(self, app: AsyncApp, name: str, attend: Callable[[Event], Awaitable[None]]) -> None:
+        app.event(name)(self._listener(name, attend))
+
+    def _listener(
+        self, name: str, attend: Callable[[Event], Awaitable[None]]
+    ) -> Callable[[dict[str, Any], dict[str, Any]], Awaitable[None]]:
         async def listener(event: dict[str, Any], body: dict[str, Any]) -> None:
             await self._once(name, event, body, attend)
 
-        app.event(name)(listener)
+        return listener
 
     async def _once(
         self, name: str, event: Event, body: Body, attend: Callable[[Event], Awaitable[None]]
@@ -137,3 +147,8 @@ class Events:
             log.exception("event failed", event_name=name, event=event_id, error=type(error).__name__)
         finally:
             self._busy.discard(task)
+
+
+async def _is_talk(event: dict[str, Any]) -> bool:
+    """Whether App Home was opened where one talks."""
+    return event.get("tab") == "messages" and bool(event.get("channel"))

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -68,6 +69,7 @@ class Hearing:
         self._heard = Recent(_HEARD)
         # Questions that were answered and what they said, for those that are edited.
         self._recent: OrderedDict[str, str] = OrderedDict()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Slack's own view of agents is on, in which each message is answered in its thread.
         self.agents = False
         # Talks with an agent that were opened and not called anything yet.
@@ -149,43 +151,62 @@ class Hearing:
                 await self._answer(heard, key)
 
     async def _answer(self, heard: _Heard, key: str) -> None:
-        event, place = heard.event, heard.place
+        event, place, user_id = heard.event, heard.place, str(heard.event["user"])
         wire = self._wire
-        text = await readable(f"{event.get('text') or ''}\n\n{shared_text(event)}", wire.people)
-        files = event.get("files") or ()
-        if not text and not files and not heard.mentioned and not heard.direct:
-            return
-        user_id = str(event["user"])
-        if (heard.mentioned or heard.direct) and not files:
-            line = command_in(text, self._host)
-            if line is not None:
-                await self._interactions.typed(
-                    line,
-                    channel=place.channel,
-                    person=user_id,
-                    thread=str(event.get("thread_ts") or ""),
-                    message=str(event["ts"]),
-                )
-                return
         team_id = str(event.get("user_team") or event.get("team") or "")
         reply = SlackReply(wire, place, heard.key, user_id, team_id)
-        reply.start_typing()
         try:
-            said = Message(
-                key,
-                place,
-                await wire.people.who_of(user_id),
-                text,
-                int(float(event["ts"]) * 1000),
-                attachments=await self._fetcher.fetch(files),
-                reply_to=self._continued(event),
-            )
-            spoken = await self._host.speak(said, reply)
-            await self._conclude(spoken, heard, key, text)
+            # One who is known by name does not overtake one who has to be looked up.
+            async with self._turn(place.conversation):
+                said = await self._read(heard, key, reply)
+            if said is not None and not await self._command(heard, said.text):
+                spoken = await self._host.speak(said, reply)
+                await self._conclude(spoken, heard, key, said.text)
         except Exception as error:
             log.exception("message not answered", message=key, error=type(error).__name__)
         finally:
             reply.stop_typing()
+
+    def _turn(self, conversation: str) -> asyncio.Lock:
+        turn = self._turns.get(conversation)
+        if turn is None:
+            turn = self._turns[conversation] = asyncio.Lock()
+        return turn
+
+    async def _read(self, heard: _Heard, key: str, reply: SlackReply) -> Message | None:
+        """What was said, with its files; nothing where there is nothing to answer."""
+        event, wire = heard.event, self._wire
+        text = await readable(f"{event.get('text') or ''}\n\n{shared_text(event)}", wire.people)
+        files = event.get("files") or ()
+        if not text and not files and not heard.mentioned and not heard.direct:
+            return None
+        reply.start_typing()
+        return Message(
+            key,
+            heard.place,
+            await wire.people.who_of(str(event["user"])),
+            text,
+            int(float(event["ts"]) * 1000),
+            attachments=await self._fetcher.fetch(files),
+            reply_to=self._continued(event),
+        )
+
+    async def _command(self, heard: _Heard, text: str) -> bool:
+        """Run what was said if it is a command: whether it is."""
+        if not (heard.mentioned or heard.direct):
+            return False
+        line = command_in(text, self._host)
+        if line is None:
+            return False
+        event = heard.event
+        await self._interactions.typed(
+            line,
+            channel=heard.place.channel,
+            person=str(event["user"]),
+            thread=str(event.get("thread_ts") or ""),
+            message=str(event["ts"]),
+        )
+        return True
 
     async def _conclude(self, spoken: Spoken, heard: _Heard, key: str, text: str) -> None:
         if spoken.status in ("declined", "taught"):

@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError
 
 from adapters.platforms.base import End, Place
 from adapters.platforms.slack.controls import AGAIN, button, reply_blocks, row, stop_blocks
+from adapters.platforms.slack.emoji import NAMES, plain
 from adapters.platforms.slack.finals import FILE_NAME, Finals, markdown
 from adapters.platforms.slack.markup import escape, harmless, without_half
 from adapters.platforms.slack.pacing import Lane
@@ -37,6 +38,8 @@ _GOOD_DEAL = 200
 _WAIT_FOR_GROWTH_SECONDS = 2.0
 _GROWTH_SECONDS = 10.0
 _STATUS = "is thinking …"
+# By what is drawn, the name by which Slack takes it.
+_NAMED = {sign: name for name, sign in reversed(list(NAMES.items()))}
 _NOTE = 2000
 # What Slack says of one stream and not of streaming as such.
 _OF_THIS_STREAM = frozenset(
@@ -373,7 +376,11 @@ class SlackReply:
 
     async def _seed(self, ts: str) -> None:
         for name in self._wire.options.seed_reactions:
-            asked = {"channel": self._channel_id, "timestamp": ts, "name": name.strip(":")}
+            asked = {
+                "channel": self._channel_id,
+                "timestamp": ts,
+                "name": _NAMED.get(plain(name), plain(name)),
+            }
             if not await self._wire.hint("reactions.add", **asked):
                 return
 
