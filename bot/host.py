@@ -30,7 +30,7 @@ from bot.conversation import NOTHING, Heard
 from bot.errors import for_person
 from bot.limits import check_text
 from bot.recovery import Recovery
-from bot.scenes import Scene, avatar_of
+from bot.scenes import avatar_of, strand
 from bot.services import Services
 from storage import audit, avatars, clock, conversations, exchanges, moments, workspaces
 from storage.database import Tx
@@ -107,14 +107,7 @@ class Application:
         def find(tx: Tx) -> Place:
             workspace = workspaces.find(tx, place.platform, place.workspace)
             before = exchanges.by_reply(tx, workspace.id, message.reply_to) if workspace else None
-            if workspace is None or before is None:
-                return place
-            conversation = conversations.get(tx, before.conversation_id)
-            if conversation.ended_at is not None or conversation.channel != place.channel:
-                return place
-            other = avatar_of(tx, workspace, place).id != before.avatar_id
-            avatar = avatars.get(tx, before.avatar_id).name if other else place.avatar
-            return replace(place, conversation=conversation.key, avatar=avatar)
+            return strand(tx, workspace, place, before) if workspace and before else place
 
         return await self._services.database.read(find)
 
@@ -169,8 +162,9 @@ class Application:
         try:
             if mark.who.access < Access.RATER:
                 raise UserError("Rating is not open to you here.")
+            # Whoever reacts to what others say among themselves is nobody that we know.
+            exchange = await self._marked(mark)
             scene = await self._services.scenes.find(mark.place, mark.who)
-            exchange = await self._marked(scene, mark)
             outcome = await self._services.feedback.mark(
                 scene.workspace, scene.person, mark.who.access, exchange, mark, may_ask=mark.askable
             )
@@ -178,14 +172,15 @@ class Application:
         except Exception as error:  # noqa: BLE001 - the one place where it becomes a sentence
             return Answer(self._sentence(error, "mark"), ok=False)
 
-    async def _marked(self, scene: Scene, mark: Mark) -> Exchange:
-        workspace = scene.workspace.id
-
+    async def _marked(self, mark: Mark) -> Exchange:
         def find(tx: Tx) -> Exchange | None:
+            workspace = workspaces.find(tx, mark.place.platform, mark.place.workspace)
+            if workspace is None:
+                return None
             wanted = mark.exchange_id
-            if not wanted and (posted := exchanges.by_reply(tx, workspace, mark.reply_key)):
+            if not wanted and (posted := exchanges.by_reply(tx, workspace.id, mark.reply_key)):
                 wanted = posted.id
-            return exchanges.visible(tx, workspace, wanted, mark.place.channel) if wanted else None
+            return exchanges.visible(tx, workspace.id, wanted, mark.place.channel) if wanted else None
 
         found = await self._services.database.read(find)
         if found is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.platforms.base import Place, UserError, Who
 from bot.guide import Guide, load_guide
@@ -91,6 +91,16 @@ def avatar_of(tx: Tx, workspace: Workspace, place: Place) -> Avatar:
     avatar_id = binding.avatar_id if binding else workspace.default_avatar_id
     assert avatar_id is not None, "a workspace that was set up has a default avatar"
     return avatars.get(tx, avatar_id)
+
+
+def strand(tx: Tx, workspace: Workspace, place: Place, exchange: Exchange) -> Place:
+    """The place of the conversation that the exchange belongs to, while that is open and in this channel; else ``place``."""
+    conversation = conversations.get(tx, exchange.conversation_id)
+    if conversation.ended_at is not None or conversation.channel != place.channel:
+        return place
+    other = avatar_of(tx, workspace, place).id != exchange.avatar_id
+    avatar = avatars.get(tx, exchange.avatar_id).name if other else place.avatar
+    return replace(place, conversation=conversation.key, avatar=avatar)
 
 
 def named(tx: Tx, workspace: Workspace, name: str) -> Avatar:

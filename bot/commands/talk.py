@@ -16,6 +16,7 @@ from adapters.platforms.base import (
     Table,
     UserError,
 )
+from bot.scenes import strand
 from bot.services import Services
 from storage import clock, conversations, examples, exchanges
 from storage.database import Tx
@@ -101,7 +102,9 @@ async def _regenerate(services: Services, call: Call) -> Answer:
         raise UserError("Only the person who asked, or a reviewer, can have a reply given again.")
     if call.reply is None:
         raise UserError("A reply can be given again where you talk to me; use `/regenerate` there.")
-    spoken = await services.conversations.regenerate(call.place, call.who, call.reply, exchange)
+    # Whoever joined somebody's conversation, or reviews it, has another one of their own in the same channel.
+    place = await services.database.read(lambda tx: strand(tx, scene.workspace, call.place, exchange))
+    spoken = await services.conversations.regenerate(place, call.who, call.reply, exchange)
     return Answer(data=as_data(spoken), ok=spoken.status != "failed")
 
 

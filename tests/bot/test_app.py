@@ -289,6 +289,14 @@ async def test_marks_that_cannot_be_taken(theatre: Theatre) -> None:
         assert answer.text
 
 
+async def test_whoever_marks_what_is_no_reply_stays_unknown(theatre: Theatre) -> None:
+    await theatre.say("hello")
+    mark = Mark(HERE, BOB, "reaction:👍", clock.now(), reply_key="what Cid said to Dan", askable=False)
+    assert not (await theatre.app.mark(mark)).ok
+    scene = await theatre.services.scenes.find(HERE, ADA)
+    assert await theatre.database.read(lambda tx: people.find(tx, scene.workspace.id, BOB.key)) is None
+
+
 # Who may do what
 
 

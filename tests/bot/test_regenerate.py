@@ -35,3 +35,26 @@ async def test_it_goes_on_after_a_sibling_was_deleted(database: Database, tmp_pa
         assert answer.data["reply"] == "Hello there"
         seen.append(answer.data["exchange_id"])
     assert len(set(seen)) == 2
+
+
+async def test_by_whoever_joined_the_conversation_and_by_a_reviewer_of_it(
+    database: Database, tmp_path: Path
+) -> None:
+    theatre = play(database, tmp_path)
+    hers, his = replace(HERE, conversation="lobby:ada"), replace(HERE, conversation="lobby:bob")
+    await theatre.say("hello", who=ADA, place=hers, seen=Seen(key="first"))
+    joined = await theatre.say("me too", who=BOB, place=his, reply_to="first")
+    for who, place in (
+        (BOB, his),
+        (replace(ADA, key="eve", name="Eve"), replace(HERE, conversation="lobby:eve")),
+    ):
+        again = await theatre.command(
+            "regenerate", who=who, place=place, seen=Seen(), exchange=joined.exchange_id
+        )
+        assert again.ok, again.text
+        assert [turn.text for turn in theatre.model.asked[-1].turns] == ["hello", "Hello there", "me too"]
+    elsewhere = replace(HERE, channel="hall", conversation="hall:bob")
+    again = await theatre.command(
+        "regenerate", who=BOB, place=elsewhere, seen=Seen(), exchange=joined.exchange_id
+    )
+    assert (again.ok, "another conversation" in again.text) == (False, True)
