@@ -50,6 +50,10 @@ Style = Literal["plain", "good", "danger"]
 _STYLES: Mapping[str, str] = {"good": "primary", "danger": "danger"}
 
 
+class NotOursError(ValueError):
+    """A value that we did not write, or that is forgotten."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a button of an answer says: run ``command`` with ``values``, or what is kept under ``key``.
@@ -103,22 +107,22 @@ def stop_blocks(exchange_id: str, asker: str = "", conversation: str = "") -> li
 
 
 def thumb_of(value: str) -> tuple[bool, str]:
-    """Whether the upper thumb was pressed, and the exchange. Raises ``ValueError`` for what we did not write."""
+    """Whether the upper thumb was pressed, and the exchange. Raises ``NotOursError`` for what is none of ours."""
     way, _, exchange_id = value.partition(".")
     if way not in ("up", "down"):
-        raise ValueError("no thumb of ours")
+        raise NotOursError("no thumb of ours")
     return way == "up", exchange_of(exchange_id)
 
 
 def exchange_of(value: str) -> str:
-    """The exchange that a value names. Raises ``ValueError`` for what we did not write."""
+    """The exchange that a value names. Raises ``NotOursError`` for what is none of ours."""
     if not _EXCHANGE.fullmatch(value):
-        raise ValueError("no exchange of ours")
+        raise NotOursError("no exchange of ours")
     return value
 
 
 def stop_of(value: str) -> tuple[str, str, str]:
-    """Exchange, asker and conversation of a stop button. Raises ``ValueError`` for what we did not write."""
+    """Exchange, asker and conversation of a stop button. Raises ``NotOursError`` for what is none of ours."""
     exchange_id, asker, conversation = _texts(value, 3)
     return exchange_of(exchange_id), asker, conversation
 
@@ -137,20 +141,20 @@ def run_value(run: Run) -> str:
 
 
 def run_of(value: str) -> Run:
-    """What such a button says. Raises ``ValueError`` for what we did not write."""
+    """What such a button says. Raises ``NotOursError`` for what is none of ours."""
     found = _read(value)
     if not isinstance(found, dict):
-        raise ValueError("no button of ours")
+        raise NotOursError("no button of ours")
     said = cast("dict[str, object]", found)
     person, key, command = said.get("p", ""), said.get("k", ""), said.get("c", "")
     values = said.get("v", {})
     if not (isinstance(person, str) and isinstance(key, str) and isinstance(command, str)):
-        raise ValueError("no button of ours")
+        raise NotOursError("no button of ours")
     if not isinstance(values, dict) or (command and not _COMMAND.fullmatch(command)):
-        raise ValueError("no button of ours")
+        raise NotOursError("no button of ours")
     given = cast("dict[str, object]", values)
     if not all(isinstance(each, str) for each in given.values()):
-        raise ValueError("no button of ours")
+        raise NotOursError("no button of ours")
     return Run(person, command, cast("dict[str, str]", given), said.get("s") == 1, said.get("q") == 1, key)
 
 
@@ -196,15 +200,17 @@ def _written(said: object) -> str:
 
 
 def _read(value: str) -> object:
-    # Half a surrogate pair cannot be sent anywhere; it is no value of ours.
-    return json.loads(value)
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise NotOursError("no JSON") from error
 
 
 def _texts(value: str, count: int) -> list[str]:
     found = _read(value)
     if not isinstance(found, list):
-        raise ValueError("no button of ours")
+        raise NotOursError("no button of ours")
     texts = [each for each in cast("list[object]", found) if isinstance(each, str)]
     if len(texts) != count:
-        raise ValueError("no button of ours")
+        raise NotOursError("no button of ours")
     return texts

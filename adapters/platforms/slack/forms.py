@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from adapters.platforms.base import Command, Param, UserError
 from adapters.platforms.commandline import convert
 from adapters.platforms.slack.answers import KEPT, Kept, Step
-from adapters.platforms.slack.controls import PREFIX, plain
+from adapters.platforms.slack.controls import PREFIX, NotOursError, plain
 from adapters.platforms.usage import Value
 
 RATED: Final = f"{PREFIX}.rated"
@@ -159,19 +159,19 @@ class Sent:
 
 
 def sent(view: Mapping[str, Any], *, kept: Kept = KEPT) -> Sent:
-    """A form as it was sent. Raises ``ValueError`` for one that is not ours, or whose values are forgotten."""
-    found: object = json.loads(str(view.get("private_metadata") or "null"))
-    if not isinstance(found, dict):
-        raise ValueError("no form of ours")
-    about = cast("dict[str, Any]", found)
-    channel, thread, message, url, slash = about.get("o") or ("", "", "", "", False)
+    """A form as it was sent. Raises ``NotOursError`` for one that is not ours, or whose values are forgotten."""
+    try:
+        about = cast("dict[str, Any]", json.loads(str(view.get("private_metadata") or "null")))
+        channel, thread, message, url, slash = about["o"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise NotOursError("no form of ours") from error
     origin = Origin(str(channel), str(thread), str(message), str(url), slash is True)
     target = Target(str(about.get("e", "")), str(about.get("m", "")))
     fixed: Mapping[str, str] = about.get("v") or {}
     if "k" in about:
         step = kept.get(str(about["k"]))
         if step is None:
-            raise ValueError("what was given with this form is forgotten")
+            raise NotOursError("what was given with this form is forgotten")
         fixed = step.values
     return Sent(origin, target, str(about.get("d", "")), str(about.get("c", "")), fixed, filled(view))
 

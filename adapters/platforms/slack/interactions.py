@@ -14,7 +14,7 @@ from adapters.platforms.base import Answer, Button, Command, Host, Place, UserEr
 from adapters.platforms.commandline import complete_values
 from adapters.platforms.slack import commands, controls, forms
 from adapters.platforms.slack.answers import KEPT, Shown, Step, press, question
-from adapters.platforms.slack.controls import Run
+from adapters.platforms.slack.controls import NotOursError, Run
 from adapters.platforms.slack.forms import Origin, Sent
 from adapters.platforms.slack.home import Home
 from adapters.platforms.slack.manifest import RATE_MENU, TEACH_MENU
@@ -124,7 +124,7 @@ class Interactions:
         view: Mapping[str, Any] = body.get("view") or {}
         try:
             sent = forms.sent(view)
-        except (ValueError, TypeError) as error:
+        except NotOursError as error:
             await ack()
             log.warning("a form was not understood", callback=view.get("callback_id"), error=str(error))
             self._start(self._visit(body, Origin()), partial(Visit.say, sentence=_OLD_BUTTON))
@@ -283,7 +283,7 @@ class Interactions:
                 await self._asked(visit, kind, controls.run_of(value))
             else:
                 await visit.say(_OLD_BUTTON)
-        except ValueError as error:
+        except NotOursError as error:
             log.warning("a button was not understood", action=action_id, error=str(error))
             await visit.say(_OLD_BUTTON)
 
