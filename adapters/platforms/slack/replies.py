@@ -40,7 +40,7 @@ _GROWTH_SECONDS = 10.0
 _STATUS = "is thinking …"
 # By what is drawn, the name by which Slack takes it.
 _NAMED = {sign: name for name, sign in reversed(list(NAMES.items()))}
-_NOTE = 2000
+_NOTE = 1000
 # What Slack says of one stream and not of streaming as such.
 _OF_THIS_STREAM = frozenset(
     {"message_not_in_streaming_state", "message_not_found", "msg_too_long", "message_not_owned_by_app"}
