@@ -46,7 +46,13 @@ CHAT = Command(
 )
 RUN = Command("run", "serve every platform whose token is set, until stopped", _elsewhere)
 INVITE = Command("discord invite", "print the address that adds the bot to a Discord server", _elsewhere)
-OWN = (CHAT, RUN, INVITE)
+MANIFEST = Command(
+    "slack manifest",
+    "print the manifest from which a Slack app is made",
+    _elsewhere,
+    params=(Param("url", "where Slack reaches this machine over HTTP; over a socket it need not"),),
+)
+OWN = (CHAT, RUN, INVITE, MANIFEST)
 
 
 @dataclass(slots=True)
@@ -131,6 +137,8 @@ def _dispatch(words: list[str]) -> int:
         return shell.serve(configuration)
     if command is INVITE:
         return shell.invite(configuration)
+    if command is MANIFEST:
+        return shell.manifest(configuration, str(values.get("url") or ""))
     if command is CHAT:
         message = values.get("message")
         return shell.chat(
@@ -191,7 +199,7 @@ def split_options(words: Sequence[str]) -> tuple[Options, list[str]]:
 
 def _own_avatar(words: Sequence[str]) -> bool:
     """Whether the command has a parameter of its own called avatar, which then means what it says there."""
-    if not words or words[0] in {"chat", "run", "discord"}:
+    if not words or words[0] in {"chat", "run", "discord", "slack"}:
         return False
     from adapters.platforms.commandline import find
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adapters.platforms.base import Platform, UserError
+from adapters.platforms.base import Command, Platform, UserError
 from adapters.vendors.base import ChatModel, NotConfigured
 from adapters.vendors.prices import Price
 from bot import attachments, context, feedback
@@ -29,6 +29,8 @@ from storage.database import Database
 
 if TYPE_CHECKING:
     from adapters.platforms.discord.options import Options as DiscordOptions
+    from adapters.platforms.slack.options import Options as SlackOptions
+    from adapters.platforms.slack.probe import Tokens as SlackTokens
 
 
 async def open_application(configuration: Configuration, *, interactive: bool) -> Application:
@@ -199,10 +201,55 @@ async def discord_invite(configuration: Configuration) -> str:
     return await invite(_discord_token(configuration), _discord_options(configuration.settings))
 
 
+def _slack_options(settings: Settings) -> SlackOptions:
+    from adapters.platforms.slack.options import Options
+
+    chosen, limits = settings.slack, settings.limits
+    return Options(
+        **chosen.model_dump(),
+        reactions=settings.feedback.reactions,
+        attachments=limits.attachments,
+        attachment_bytes=limits.attachment_bytes,
+    )
+
+
+def _slack_tokens(configuration: Configuration) -> SlackTokens:
+    from adapters.platforms.slack.probe import Tokens
+
+    secrets = configuration.secrets
+    return Tokens(
+        *(
+            secret.get_secret_value() if secret else ""
+            for secret in (secrets.slack_bot_token, secrets.slack_app_token, secrets.slack_signing_secret)
+        )
+    )
+
+
+def _slack(configuration: Configuration) -> Platform:
+    from adapters.platforms.slack.platform import Slack
+
+    tokens = _slack_tokens(configuration)
+    options = _slack_options(configuration.settings)
+    return Slack(tokens.bot, tokens.app, tokens.signing_secret, options, clock.now)
+
+
+async def _probe_slack(configuration: Configuration) -> Sequence[tuple[bool, str]]:
+    from adapters.platforms.slack.probe import probe
+
+    return await probe(_slack_options(configuration.settings), _slack_tokens(configuration))
+
+
+def slack_manifest(configuration: Configuration, commands: Sequence[Command], url: str = "") -> str:
+    """The app as Slack wants to be told of it, as JSON; ``url`` is where Slack reaches us over HTTP."""
+    from adapters.platforms.slack.manifest import manifest, render
+
+    return render(manifest(commands, _slack_options(configuration.settings), url=url))
+
+
 # A platform joins by naming how it is made.
 FACES = (
     Face("Discord", ("DISCORD_TOKEN",), _discord, _probe_discord),
-    Face("Slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")),
+    Face("Slack", ("SLACK_BOT_TOKEN",), _slack, _probe_slack),
 )
 
 

@@ -14,7 +14,7 @@ from typing import cast
 from adapters.platforms.base import Answer, Command, UserError
 from adapters.platforms.terminal.session import Session
 from adapters.platforms.usage import Value
-from bot.app import FACES, Application, discord_invite, open_application
+from bot.app import FACES, Application, discord_invite, open_application, slack_manifest
 from bot.faces import ready
 from bot.report import report
 from bot.services import Services
@@ -77,6 +77,12 @@ def serve(configuration: Configuration) -> int:
 
     faces = ready(configuration, FACES)
     return _run(configuration, lambda app: serve_all(app, configuration, faces), interactive=True, fast=True)
+
+
+def manifest(configuration: Configuration, url: str) -> int:
+    """Print the manifest from which a Slack app is made."""
+    sys.stdout.write(slack_manifest(configuration, declared(), url))
+    return DONE
 
 
 def invite(configuration: Configuration) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.platforms.base import Access, Answer, Call, Place, Table
 from adapters.vendors.base import Denied, Unavailable
+from bot.faces import Face
 from bot.settings import Secrets
 from storage import audit, avatars, clock, prompts, releases
 from storage.avatars import Avatar
@@ -553,7 +554,9 @@ async def test_check_names_the_problem_and_hides_the_secret(database: Database, 
     theatre = play(database, tmp_path, model=Scripted(listing=Denied("the key is wrong", vendor="scripted")))
     secrets = Secrets.model_validate({"slack_bot_token": "hush", "openai_api_key": "hush"})
     configuration = theatre.services.configuration.model_copy(update={"secrets": secrets})
-    theatre.app = type(theatre.app)(replace(theatre.services, configuration=configuration), theatre.recovery)
+    faces = (Face("Slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")),)
+    services = replace(theatre.services, configuration=configuration, faces=faces)
+    theatre.app = type(theatre.app)(services, theatre.recovery)
     answer = await theatre.command("check", local=True)
     assert not answer.ok
     problems = {each["what"]: each["detail"] for each in listed(answer) if each["state"] == "problem"}
