@@ -31,7 +31,10 @@ async def serve_all(app: Application, configuration: Configuration, faces: Seque
         raise _first(errors) from None
     finally:
         schedule.stop()
-        await asyncio.gather(*(platform.close() for platform in platforms), return_exceptions=True)
+        closed = await asyncio.gather(*(platform.close() for platform in platforms), return_exceptions=True)
+        for platform, error in zip(platforms, closed, strict=True):
+            if isinstance(error, Exception):
+                log.error("platform not closed", platform=platform.name, exc_info=error)
     return 0
 
 

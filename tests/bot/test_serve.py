@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.platforms.base import Answer, Continuity, Host, Place, UserError
 from bot.app import FACES
@@ -118,9 +119,10 @@ async def test_another_error_is_not_taken_for_a_sentence(theatre: Theatre) -> No
 async def test_a_platform_that_does_not_close_keeps_no_other_from_it(theatre: Theatre) -> None:
     bad = Stage("bad", failing(UserError("no")), closes=failing(RuntimeError("stuck")))
     good = Stage("good")
-    with pytest.raises(UserError, match=r"^no$"):
+    with capture_logs() as lines, pytest.raises(UserError, match=r"^no$"):
         await serve(theatre, bad, good)
     assert good.log[-1] == "closed"
+    assert [line["platform"] for line in lines if line["event"] == "platform not closed"] == ["bad"]
 
 
 async def test_being_stopped_closes_all(theatre: Theatre) -> None:

@@ -12,6 +12,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from adapters.platforms.base import UserError
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.tempo import Tempo
 
@@ -36,7 +37,14 @@ def wanted_intents() -> discord.Intents:
 
 
 def make_client(options: Options, tempo: Tempo) -> tuple[discord.Client, discord.Intents]:
-    """A client that is not connected yet, and the intents that it will ask for when it connects."""
+    """A client that is not connected yet, and the intents that it will ask for when it connects.
+
+    Raises ``UserError`` for shards of which it is not said how many there are.
+    """
+    if options.shard_ids and not options.shard_count:
+        raise UserError(
+            "shard_ids in [discord] says which shards are served here; set shard_count to how many there are."
+        )
     point_at(options.api_url)
     intents = wanted_intents()
     common: dict[str, Any] = {

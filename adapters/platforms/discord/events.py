@@ -16,7 +16,7 @@ from adapters.platforms.discord.catchup import Catchup
 from adapters.platforms.discord.greeting import greet
 from adapters.platforms.discord.hearing import Hearing
 from adapters.platforms.discord.options import Options
-from adapters.platforms.discord.places import PLATFORM
+from adapters.platforms.discord.places import PLATFORM, owners_of
 from adapters.platforms.discord.sending import Wire
 
 log = structlog.get_logger()
@@ -67,9 +67,7 @@ class Events:
         """After the login and before the connection."""
         application = self._client.application
         if application is not None:
-            team = application.team
-            owners = team.members if team else (application.owner,)
-            self._hearing.owners = frozenset(owner.id for owner in owners)
+            self._hearing.owners = owners_of(application)
             flags = application.flags
             if not (flags.gateway_message_content or flags.gateway_message_content_limited):
                 # Asked for, it would keep us from connecting at all; mentions and direct messages come without.

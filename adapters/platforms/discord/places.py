@@ -77,6 +77,20 @@ def who_of(user: Person, options: Options, owners: frozenset[int]) -> Who:
     return Who(str(user.id), user.display_name, access)
 
 
+def owners_of(application: discord.AppInfo) -> frozenset[int]:
+    """Who owns the application, by their ids: of a team whoever joined it and may do more than look."""
+    team = application.team
+    if team is None:
+        return frozenset((application.owner.id,))
+    joined = discord.TeamMembershipState.accepted
+    return frozenset(
+        each.id
+        for each in team.members
+        if each.id == team.owner_id
+        or (each.membership_state is joined and each.role is not discord.TeamMemberRole.read_only)
+    )
+
+
 def place_of(channel: Room, guild: discord.Guild | None, user_id: int, *, everybody: bool = False) -> Place:
     """Where something is said.
 
