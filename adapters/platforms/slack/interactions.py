@@ -73,14 +73,14 @@ def _noting(
 ) -> Callable[[dict[str, Any]], Awaitable[None]]:
     """An event behind which nobody waits for a word; one that fails is found in the log."""
 
-    async def noted(event: dict[str, Any]) -> None:
+    async def listener(event: dict[str, Any]) -> None:
+        wire.begin(event_key := object())
         try:
             await attend(event)
         except Exception as error:
             log.exception("an event was not taken", event_name=event.get("type"), exc_info=error)
-
-    async def listener(event: dict[str, Any]) -> None:
-        await wire.start(noted(event))
+        finally:
+            wire.end(event_key)
 
     return listener
 
@@ -168,6 +168,8 @@ class Interactions:
     def _start(self, visit: Visit, work: Work) -> None:
         # What is delivered again would take back what it said the first time.
         if not visit.trigger or self._seen.add(visit.trigger):
+            # What is acknowledged is not delivered again: it is attended to before we go.
+            self._desk.wire.begin(visit)
             self._desk.wire.start(self._attend(visit, work))
 
     async def _attend(self, visit: Visit, work: Work) -> None:
@@ -179,6 +181,8 @@ class Interactions:
             log.exception("an interaction failed", reference=visit.reference, exc_info=error)
             sentence = f"Something went wrong on my side. Tell an admin this reference: `{visit.reference}`."
             await self._apologise(visit, sentence)
+        finally:
+            self._desk.wire.end(visit)
 
     async def _apologise(self, visit: Visit, sentence: str) -> None:
         try:

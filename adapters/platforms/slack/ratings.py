@@ -98,9 +98,8 @@ class Ratings:
             await visit.say("Only the person who asked, or a reviewer, can stop this reply.")
             return
         place = await visit.place()
-        stopped = self._desk.host.stop_speaking(
-            replace(place, conversation=conversation or place.conversation)
-        )
+        place = replace(place, conversation=conversation or place.conversation)
+        stopped = self._desk.host.stop_speaking(place, exchange_id)
         log.info("stop pressed", exchange=exchange_id, stopped=stopped)
 
     async def rated(self, visit: Visit, target: Target, values: Mapping[str, str]) -> None:

@@ -284,7 +284,7 @@ class Visit:
         if self.origin.thread:
             body["thread_ts"] = self.origin.thread
         try:
-            response = await AsyncWebhookClient(url).send_dict(body)
+            response = await AsyncWebhookClient(url, session=self.desk.wire.client.session).send_dict(body)
         except FAILURES as error:
             log.info("not answered at its address", reference=self.reference, error=type(error).__name__)
             return False
