@@ -23,7 +23,9 @@ async def greet(wire: Wire, host: Host, guild: discord.Guild) -> None:
     try:
         welcome = await host.welcome(place_of(channel, guild, wire.client.user.id))
         text = greeting(welcome.avatar, welcome.tagline, wire.client.user.mention)
-        await say(wire, channel.id, (Part(text),))
+        # Every replica hears of it, and one greets: that it joined at this moment, all of them know.
+        joined = guild.me.joined_at
+        await say(wire, channel.id, (Part(text),), name=f"greeting/{guild.id}/{joined}" if joined else "")
     except (UserError, discord.HTTPException) as error:
         log.warning("not greeted", guild=guild.id, error=type(error).__name__)
 

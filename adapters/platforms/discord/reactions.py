@@ -17,6 +17,7 @@ from adapters.platforms.base import Access, Answer, Mark, Who
 from adapters.platforms.discord import controls
 from adapters.platforms.discord.answers import Part, Press
 from adapters.platforms.discord.places import Room, place_of, who_of
+from adapters.platforms.discord.posted import nonce_of
 from adapters.platforms.discord.visits import Desk
 
 log = structlog.get_logger()
@@ -147,7 +148,14 @@ class Reactions:
             fail_if_not_exists=False,
         )
         try:
-            await room.send(**question.arguments(), reference=below, silent=True, delete_after=OFFERED)
+            await room.send(
+                **question.arguments(),
+                reference=below,
+                silent=True,
+                delete_after=OFFERED,
+                # Every replica hears of a reaction, and one asks.
+                nonce=nonce_of(f"offer/{event.message_id}/{event.user_id}", 0),
+            )
         except discord.HTTPException as error:
             log.info("the form is not offered", channel=event.channel_id, error=str(error))
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.platforms.base import Access, Answer, Button, Message, Place, Reply, Spoken, UserError
+from adapters.platforms.base import Access, Answer, Button, Mark, Message, Place, Reply, Spoken, UserError
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.platform import Discord
-from tests.adapters.platforms.discord.stage import OPTIONS, QUICK, TOKEN, Stage, TalkingHost, stage
+from tests.adapters.platforms.discord.stage import OPTIONS, QUICK, TOKEN, Memory, Stage, TalkingHost, stage
 from tests.servers.discord import PRIVILEGED, DiscordServer, Permission, Person
 from tests.servers.discord.broadcast import INTENTS
 
+POST = "POST /channels/{channel_id}/messages"
 TYPING = "POST /channels/{channel_id}/typing"
 
 
@@ -342,6 +343,42 @@ async def test_a_new_server_is_greeted_in_three_lines_and_leaving_is_told() -> N
             "-# For admins: `/avatar` chooses who speaks in which channel, `/model` what it thinks with."
         )
         assert s.host.gone == [str(bees.id)]
+
+
+class Judged(TalkingHost):
+    """Takes every mark as one on a reply of its own."""
+
+    async def mark(self, mark: Mark) -> Answer:
+        await super().mark(mark)
+        return Answer("Thank you.", data={"exchange_id": "an-exchange"})
+
+
+async def test_of_two_replicas_one_greets_and_one_asks_what_was_wrong() -> None:
+    memory = Memory()
+    first, second = Judged(memory), Judged(memory)
+    async with stage(first) as s:
+        options = replace(s.options, api_url=s.world.url)
+        replica = asyncio.create_task(Discord(TOKEN, options, lambda: 0, tempo=QUICK).run(second, second))
+        try:
+            await s.world.until(lambda: second.noted)
+            bees = s.world.guild("Bees")
+            bees.kick_bot()
+            hive = bees.channel("hive")
+            s.world.guilds[bees.id] = bees
+            bees.join(s.world.bot)
+            s.world.emit("GUILD_CREATE", lambda _: s.world.guild_create(bees), guild=bees)
+            await s.world.until(lambda: s.world.calls[POST] >= 2)
+            assert len(hive.of(s.world.bot)) == 1
+            await s.asks("one")
+            await s.replies()
+            before = s.world.calls[POST]
+            await s.ada.reacts(s.general.last, "👎")
+            await s.world.until(lambda: s.world.calls[POST] >= before + 2)
+            assert (len(first.marks), len(second.marks)) == (1, 1)
+            assert len(s.general.of(s.world.bot)) == 2
+        finally:
+            replica.cancel()
+            await asyncio.gather(replica, return_exceptions=True)
 
 
 async def test_something_is_told_unasked_or_refused() -> None:
