@@ -202,7 +202,10 @@ class Interactions:
         try:
             given = commands.read(known, line)
         except UserError as error:
-            await visit.show(Answer(str(error), ok=False, buttons=(_explain(known, line),)))
+            # A slip is not known as a command, and yet is written as one.
+            slip = line.split(" ", 1)[0]
+            sentence = replace(visit.says, words=frozenset({slip, slip.lower()})).text(str(error))
+            await visit.show(Answer(sentence, ok=False, buttons=(_explain(known, line),)))
             return
         await self._command(visit, given.command, given.values)
 

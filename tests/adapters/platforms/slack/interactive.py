@@ -72,6 +72,7 @@ class Slack:
         self.uploads: list[bytes] = []
         self.used: dict[str, int] = {}
         self.url = ""
+        self.conflicts = 0
         self._ts = itertools.count(1)
 
     def of(self, method: str) -> list[Asked]:
@@ -96,6 +97,9 @@ class Slack:
         self.asked.append(Asked(method, said))
         if method in self.refused:
             return web.json_response({"ok": False, "error": self.refused[method]})
+        if method == "views.publish" and "hash" in said and self.conflicts:
+            self.conflicts -= 1
+            return web.json_response({"ok": False, "error": "hash_conflict"})
         return web.json_response({"ok": True, **self._answer(method, said)})
 
     def _answer(self, method: str, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,7 +253,7 @@ class World:
         for _ in range(20):
             await asyncio.sleep(0)
         await self.settle()
-        return response.body
+        return json.loads(response.body) if str(response.body)[:1] == "{" else response.body
 
     async def settle(self) -> None:
         """Wait until everything is attended to."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from adapters.platforms.base import Access, Answer, Field, Table, Welcome, Who
+from adapters.platforms.base import Access, Answer, Call, Command, Field, Param, Table, Welcome, Who
 from adapters.platforms.slack import controls
 from adapters.platforms.slack.home import BLOCKS, Facts, view
 from bot.commands import every_command
 from bot.services import Services
+from tests.adapters.platforms.discord.interactive import FakeHost, command
+from tests.adapters.platforms.slack.interactive import ADMIN, MEMBER, world
 
 KNOWN = every_command(cast("Services", None))
-MEMBER = Facts(
+THEIRS = Facts(
     "U0",
     Who("U1", "Ada", Access.RATER),
     KNOWN,
@@ -24,7 +26,7 @@ MEMBER = Facts(
     ),
 )
 OWNER = replace(
-    MEMBER,
+    THEIRS,
     who=Who("U2", "Bea", Access.OWNER),
     stats=Answer("**Guide**", fields=(Field("Examples", "2 in use, 1 to review"),)),
     model=Answer("Guide answers with fake:echo."),
@@ -63,7 +65,7 @@ def doors(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_member_sees_who_waits_and_what_is_kept() -> None:
-    made = view(MEMBER)
+    made = view(THEIRS)
     said = texts(made)
     assert made["type"] == "home"
     assert "Hello, I am Guide" in said
@@ -77,17 +79,17 @@ def test_a_member_sees_who_waits_and_what_is_kept() -> None:
 
 
 def test_the_choices_are_those_that_are_open() -> None:
-    asked = doors(view(MEMBER))
+    asked = doors(view(THEIRS))
     assert list(asked) == ["You may learn from me", "No, do not", "Delete all of mine"]
-    assert MEMBER.privacy is not None
-    given = replace(MEMBER, privacy=replace(MEMBER.privacy, data={"consent": "given"}))
+    assert THEIRS.privacy is not None
+    given = replace(THEIRS, privacy=replace(THEIRS.privacy, data={"consent": "given"}))
     assert list(doors(view(given))) == ["Take my yes back", "Delete all of mine"]
-    withdrawn = replace(MEMBER, privacy=replace(MEMBER.privacy, data={"consent": "withdrawn"}))
+    withdrawn = replace(THEIRS, privacy=replace(THEIRS.privacy, data={"consent": "withdrawn"}))
     assert list(doors(view(withdrawn))) == ["You may learn from me", "Delete all of mine"]
 
 
 def test_what_cannot_be_undone_is_confirmed_there() -> None:
-    button = doors(view(MEMBER))["Delete all of mine"]
+    button = doors(view(THEIRS))["Delete all of mine"]
     assert button["style"] == "danger"
     assert button["confirm"]["text"]["text"].endswith("This cannot be undone.")
     assert controls.run_of(button["value"]).sure
@@ -112,12 +114,12 @@ def test_doors_lead_to_commands_there_are() -> None:
 
 
 def test_what_was_done_stands_on_top() -> None:
-    made = view(replace(MEMBER, note="Thank you: `/privacy withdraw` takes it back."))
+    made = view(replace(THEIRS, note="Thank you: `/privacy withdraw` takes it back."))
     assert made["blocks"][0]["text"]["text"] == "Thank you: `/understudy privacy withdraw` takes it back."
 
 
 def test_it_is_there_without_an_avatar() -> None:
-    assert "Nobody waits here yet" in texts(view(replace(MEMBER, welcome=None)))
+    assert "Nobody waits here yet" in texts(view(replace(THEIRS, welcome=None)))
 
 
 def test_it_stays_within_slacks_limits() -> None:
@@ -144,3 +146,124 @@ def test_it_stays_within_slacks_limits() -> None:
         if "action_id" in element
     ]
     assert len(set(ids)) == len(ids)
+
+
+# As it is published
+
+
+class Homely(FakeHost):
+    """A host that knows what was agreed to."""
+
+    consent: str = "unset"
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        async def show(call: Call) -> Answer:
+            return Answer("Kept.", fields=(Field("Kept", "3 exchanges"),), data={"consent": self.consent})
+
+        async def consent(call: Call) -> Answer:
+            self.consent = "given"
+            return Answer("Thank you; `/privacy withdraw` takes it back.")
+
+        async def delete(call: Call) -> Answer:
+            self.consent = "unset"
+            return Answer("Deleted.")
+
+        table = Table(("no.", "question"), (("1", "Why?"),))
+        return (
+            command("privacy show", show),
+            command("privacy consent", consent),
+            command("privacy withdraw", Answer("Taken back.")),
+            command("privacy delete", delete, confirm="Delete for good?"),
+            command("stats", Answer(fields=(Field("Exchanges", "12"),)), access=Access.REVIEWER),
+            command("examples list", Answer("1 example.", table=table), access=Access.REVIEWER),
+            command(
+                "avatar create",
+                Answer("Created."),
+                access=Access.TRAINER,
+                params=(Param("name", "its name", required=True),),
+            ),
+        )
+
+
+OPENED = {"type": "app_home_opened", "user": MEMBER, "channel": f"D{MEMBER}", "tab": "home"}
+
+
+async def test_it_is_published_when_somebody_opens_it() -> None:
+    async with world(Homely()) as there:
+        await there.event(OPENED)
+        [published] = there.slack.of("views.publish")
+        assert published.said["user_id"] == MEMBER
+        assert "*Kept*\n3 exchanges" in texts(published.said["view"])
+        assert "How things stand" not in texts(published.said["view"])
+        await there.event(OPENED | {"tab": "messages"})
+        assert len(there.slack.of("views.publish")) == 1
+
+
+async def test_admins_see_more() -> None:
+    async with world(Homely()) as there:
+        await there.event(OPENED | {"user": ADMIN})
+        assert "*Exchanges*\n12" in texts(dict(there.home))
+        assert "New avatar …" in doors(dict(there.home))
+
+
+async def test_a_choice_is_taken_and_shown_at_once() -> None:
+    host = Homely()
+    async with world(host) as there:
+        await there.event(OPENED)
+        await there.press(doors(dict(there.home))["You may learn from me"], home=True, view={"hash": "h1"})
+        assert there.slack.of("views.publish")[-1].said["hash"] == "h1"
+        assert texts(dict(there.home)).startswith("Thank you; `/understudy privacy withdraw` takes it back.")
+        assert "Take my yes back" in doors(dict(there.home))
+        assert not there.slack.of("chat.postMessage")
+
+
+async def test_what_slack_confirmed_is_done() -> None:
+    host = Homely()
+    async with world(host) as there:
+        await there.event(OPENED)
+        await there.press(doors(dict(there.home))["Delete all of mine"], home=True)
+        assert next(call for call in host.calls if call.command == "privacy delete").confirmed
+        assert texts(dict(there.home)).startswith("Deleted.")
+
+
+async def test_a_long_answer_comes_in_the_messages() -> None:
+    async with world(Homely()) as there:
+        await there.event(OPENED | {"user": ADMIN})
+        await there.press(doors(dict(there.home))["All examples"], home=True, person=ADMIN)
+        [posted] = there.slack.of("chat.postMessage")
+        assert posted.said["channel"] == ADMIN
+        assert "| 1 | Why? |" in posted.text
+        assert texts(dict(there.home)).startswith("I have answered under *Messages*.")
+
+
+async def test_a_door_with_something_to_fill_in_opens_a_form() -> None:
+    host = Homely()
+    async with world(host) as there:
+        await there.event(OPENED | {"user": ADMIN})
+        await there.press(doors(dict(there.home))["New avatar …"], home=True, person=ADMIN)
+        name = {"type": "plain_text_input", "value": "Bob"}
+        await there.send(there.form, person=ADMIN, name=name)
+        assert next(call for call in host.calls if call.command == "avatar create").values == {"name": "Bob"}
+        assert there.last.text == "Created."
+        assert len(there.slack.of("views.publish")) == 2
+
+
+async def test_a_door_is_shut_to_who_may_not_pass() -> None:
+    host = Homely()
+    value = controls.run_value(controls.Run("", "examples list"))
+    async with world(host) as there:
+        await there.press({"action_id": "us1.home.1", "value": value}, home=True)
+        assert host.audited[-1].command == "examples list"
+        assert texts(dict(there.home)).startswith("⚠️ `/understudy examples list` is for a reviewer or above.")
+
+
+async def test_what_changed_meanwhile_is_looked_up_again() -> None:
+    async with world(Homely()) as there:
+        await there.event(OPENED)
+        there.slack.conflicts = 1
+        await there.press(doors(dict(there.home))["You may learn from me"], home=True, view={"hash": "old"})
+        refused, taken = there.slack.of("views.publish")[-2:]
+        assert refused.said["hash"] == "old"
+        assert "hash" not in taken.said
+        assert "Take my yes back" in doors(dict(taken.said["view"]))
