@@ -24,6 +24,10 @@ T = TypeVar("T")
 # A bound on one commit: past this the first ones wait too long.
 GROUP = 256
 
+# Another replica held what a job wanted, and wanted what it held: Postgres let one of the two go, which begins again.
+_CROSSED = ("40P01", "40001")
+ATTEMPTS = 5
+
 # What the driver and its pool raise.
 _DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, OSError)
 
@@ -181,9 +185,15 @@ class PostgresWriter:
                 return
 
     async def _commit(self, group: list[_Item]) -> None:
+        crossed = group
         try:
-            async with self._engine.connect() as connection:
-                await self._run(await _driver(connection), group)
+            for _ in range(ATTEMPTS):
+                for item in crossed:
+                    item.error = None
+                async with self._engine.connect() as connection:
+                    crossed = await self._run(await _driver(connection), crossed)
+                if not crossed:
+                    break
         except asyncio.CancelledError:
             self._fail(group, Unusable("The database was closed before this was written."))
             self._deliver(group)
@@ -192,12 +202,13 @@ class PostgresWriter:
             self._fail(group, told(error, self._engine.url))
         self._deliver(group)
 
-    async def _run(self, driver: asyncpg.Connection, group: list[_Item]) -> None:
-        """Each job after a savepoint, so that one that fails does not fail its neighbours.
+    async def _run(self, driver: asyncpg.Connection, group: list[_Item]) -> list[_Item]:
+        """Each job after a savepoint, so that one that fails does not fail its neighbours; those to be run once more.
 
         What passes between two jobs is one message to Postgres: it says that the last one stays, and where the next begins.
         """
         transaction = PostgresTx(driver)
+        crossed: list[_Item] = []
         await driver.execute("BEGIN; SAVEPOINT item")
         try:
             for item in group:
@@ -208,12 +219,15 @@ class PostgresWriter:
                         raise  # it is the writer itself that is to stop
                     item.error = error
                 except BaseException as error:  # noqa: BLE001 (given to whoever waits)
+                    if getattr(error, "sqlstate", None) in _CROSSED:
+                        crossed.append(item)
                     item.error = told(error, self._engine.url) if isinstance(error, _DRIVER) else error
                 if item.error is not None:
                     await driver.execute("ROLLBACK TO SAVEPOINT item")
                 elif item is not group[-1]:
                     await driver.execute("RELEASE SAVEPOINT item; SAVEPOINT item")
             await driver.execute("COMMIT")
+            return crossed
         except BaseException:
             if not driver.is_closed():
                 await driver.execute("ROLLBACK")

@@ -88,4 +88,9 @@ async def database(
     opened = await Database.open(empty_postgres.render_as_string(hide_password=False))
     yield opened
     await opened.close()
-    await _server(empty_postgres, _EMPTY)
+    await emptied(empty_postgres)
+
+
+async def emptied(url: URL) -> None:
+    """Take all rows out of a Postgres of the tests."""
+    await _server(url, _EMPTY)

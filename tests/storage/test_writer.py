@@ -5,13 +5,14 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import URL, select, text
 
 from storage import audit, exchanges, workspaces
 from storage.database import Database, Statement, Tx, insert_into, table
 from storage.errors import Duplicate, Missing, StorageError, Unusable
 from storage.schema import AvatarRow, WorkspaceRow
 from storage.sqlite import SqliteWriter
+from tests.databases import emptied
 
 _INSERT = insert_into(WorkspaceRow)
 _KEYS = Statement(select(table(WorkspaceRow).c.key).order_by(table(WorkspaceRow).c.created_at))
@@ -234,3 +235,37 @@ async def test_what_is_asked_is_asked_again_with_other_values(database: Database
         return [entry.action for limit in (1, 2) for entry in audit.listed(tx, one.id, limit)]
 
     assert await database.write(job) == ["did 2", "did 2", "did 1"]
+
+
+async def test_two_replicas_that_want_what_the_other_holds_both_get_it(empty_postgres: URL | None) -> None:
+    if empty_postgres is None:
+        pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
+    url = empty_postgres.render_as_string(hide_password=False)
+    one, other = await Database.open(url), await Database.open(url)
+    keys = [
+        (
+            await one.write(
+                lambda tx, name=name: workspaces.ensure(tx, "p", f"crossed {name}", name, "opt-in")
+            )
+        ).id
+        for name in "ab"
+    ]
+    holding: set[str] = set()
+
+    def crossing(first: str, second: str) -> Callable[[Tx], None]:
+        def job(tx: Tx) -> None:
+            workspaces.set_notices(tx, first, "here")
+            holding.add(first)
+            while len(holding) < 2:  # each asks on until the other holds its own
+                workspaces.get(tx, first)
+            workspaces.set_notices(tx, second, "here")
+
+        return job
+
+    try:
+        await asyncio.gather(one.write(crossing(*keys)), other.write(crossing(*reversed(keys))))
+        assert {each.notices for each in await one.read(workspaces.listed) if each.id in keys} == {"here"}
+    finally:
+        await one.close()
+        await other.close()
+        await emptied(empty_postgres)
