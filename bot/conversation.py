@@ -26,10 +26,12 @@ from bot.notices import Notices
 from bot.scenes import Scene, Scenes
 from bot.turn import Ended, Manner, Turn, completion, generate, spoken
 from storage import clock, conversations, exchanges, owed
+from storage.avatars import Avatar
 from storage.database import Database, Tx
 from storage.errors import StorageError
 from storage.exchanges import Exchange, Pending
 from storage.ids import new_id
+from storage.releases import Release
 
 log = structlog.get_logger()
 
@@ -138,8 +140,12 @@ class Conversations:
         return await self._database.read(lambda tx: exchanges.latest(tx, conversation.id, before=before))
 
     def model_of(self, scene: Scene) -> str:
-        """What answers in this scene, as ``vendor:name``: the release's model, the avatar's, or the default one."""
-        return scene.release.model or scene.avatar.base_model or self._manner.default_model
+        """What answers in this scene, as ``vendor:name``."""
+        return self.model(scene.avatar, scene.release)
+
+    def model(self, avatar: Avatar, release: Release) -> str:
+        """What an avatar answers with, as ``vendor:name``: its release's model, its own, or the default one."""
+        return release.model or avatar.base_model or self._manner.default_model
 
     def stop(self, place: Place, exchange_id: str = "") -> bool:
         """End the reply being given as this exchange, else in this conversation; what there is of it stays."""

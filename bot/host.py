@@ -73,12 +73,11 @@ class Application:
 
     async def welcome(self, place: Place) -> Welcome:
         """The avatar of this place, for a platform that greets."""
-        scene = await self._services.scenes.find(place, self.terminal_who())
-        model = self._services.conversations.model_of(scene)
+        avatar, release = await self._services.scenes.speaker(place)
+        model = self._services.conversations.model(avatar, release)
         status = model
         if model.startswith("embedded:"):
             status = f"{model} answers only from examples; /model for a language model"
-        avatar = scene.avatar
         return Welcome(avatar.name, avatar.tagline, avatar.colour, avatar.suggestions, status)
 
     async def speak(self, message: Message, reply: Reply) -> Spoken:

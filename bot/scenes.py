@@ -44,6 +44,15 @@ class Scenes:
             assert scene is not None, "a scene that was just set up is there"
         return scene
 
+    async def speaker(self, place: Place) -> tuple[Avatar, Release]:
+        """Who speaks in this place, whoever asks. Raises ``UserError`` when an avatar was asked for that does not exist."""
+        found = await self._database.read(lambda tx: _speaker(tx, place))
+        if found is None:
+            await self._database.write(lambda tx: self._set_up(tx, place))
+            found = await self._database.read(lambda tx: _speaker(tx, place))
+            assert found is not None, "a workspace that was just set up is there"
+        return found
+
     async def of(self, exchange: Exchange) -> Scene:
         """The scene in which an exchange was begun. Raises ``Missing`` when somebody or something of it is gone."""
 
@@ -58,10 +67,11 @@ class Scenes:
 
         return await self._database.read(read)
 
-    def _set_up(self, tx: Tx, place: Place, who: Who) -> None:
+    def _set_up(self, tx: Tx, place: Place, who: Who | None = None) -> None:
         name = place.workspace_name or place.workspace
         workspace = workspaces.ensure(tx, place.platform, place.workspace, name, self._policy)
-        people.ensure(tx, workspace.id, who.key, who.name)
+        if who is not None:
+            people.ensure(tx, workspace.id, who.key, who.name)
         if workspace.default_avatar_id is None:
             avatar = _create_guide(tx, workspace, load_guide())
             workspaces.set_default_avatar(tx, workspace.id, avatar.id)
@@ -79,6 +89,14 @@ def _find(tx: Tx, place: Place, who: Who) -> Scene | None:
     if conversation is not None and conversation.private != place.private:
         conversation = None  # the channel was closed or opened: what is said from now on has other readers
     return Scene(workspace, person, avatar, releases.current(tx, avatar.id), conversation)
+
+
+def _speaker(tx: Tx, place: Place) -> tuple[Avatar, Release] | None:
+    workspace = workspaces.find(tx, place.platform, place.workspace)
+    if workspace is None or workspace.default_avatar_id is None:
+        return None
+    avatar = avatar_of(tx, workspace, place)
+    return avatar, releases.current(tx, avatar.id)
 
 
 def avatar_of(tx: Tx, workspace: Workspace, place: Place) -> Avatar:

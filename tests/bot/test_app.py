@@ -264,6 +264,14 @@ async def test_where_nobody_can_answer_nobody_is_asked(database: Database, tmp_p
     assert scene.person.asked_at is None
 
 
+async def test_a_greeting_knows_nobody(theatre: Theatre) -> None:
+    assert (await theatre.app.welcome(HERE)).avatar == "Guide"
+    guild = await theatre.database.read(lambda tx: workspaces.find(tx, HERE.platform, HERE.workspace))
+    assert guild is not None
+    me = theatre.app.terminal_who().key
+    assert await theatre.database.read(lambda tx: people.find(tx, guild.id, me)) is None
+
+
 # Marks
 
 
