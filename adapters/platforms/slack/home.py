@@ -15,9 +15,9 @@ from adapters.platforms.base import Access, Answer, Call, Command, Field, UserEr
 from adapters.platforms.slack import commands, controls
 from adapters.platforms.slack.answers import Says
 from adapters.platforms.slack.controls import Run, Style, plain
+from adapters.platforms.slack.desk import Desk
 from adapters.platforms.slack.markup import mrkdwn
 from adapters.platforms.slack.sending import error_code
-from adapters.platforms.slack.visits import Desk
 
 log = structlog.get_logger()
 

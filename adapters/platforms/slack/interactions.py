@@ -15,6 +15,7 @@ from adapters.platforms.commandline import complete_values
 from adapters.platforms.slack import commands, controls, forms
 from adapters.platforms.slack.answers import KEPT, Shown, Step, press, question
 from adapters.platforms.slack.controls import NotOursError, Run
+from adapters.platforms.slack.desk import Addresses, Desk
 from adapters.platforms.slack.forms import Origin, Sent
 from adapters.platforms.slack.home import Home
 from adapters.platforms.slack.manifest import RATE_MENU, TEACH_MENU
@@ -24,7 +25,7 @@ from adapters.platforms.slack.ratings import Ratings
 from adapters.platforms.slack.reactions import Reactions
 from adapters.platforms.slack.replies import SlackReply
 from adapters.platforms.slack.sending import Recent, Wire
-from adapters.platforms.slack.visits import Addresses, Desk, Visit, visit_of
+from adapters.platforms.slack.visits import Visit, visit_of
 from adapters.platforms.usage import Value
 
 log = structlog.get_logger()
@@ -212,9 +213,10 @@ class Interactions:
     async def _command(self, visit: Visit, command: Command, values: Mapping[str, Value]) -> None:
         """Run a command, or ask for what is missing or whether it is meant."""
         step = Step(command.name, commands.written(values))
-        if (await visit.who()).access < command.access:
+        if refused := await visit.without(command.access):
             # The host refuses whatever the values are, and notes down that somebody tried.
-            await self._answer(visit, command, {})
+            call = await visit.call(command, {}, Bar(visit, draws=False), who=refused)
+            await visit.show(await self._desk.host.command(call))
         elif missing := [p.name for p in command.params if p.required and values.get(p.name) in (None, "")]:
             await self._ask(visit, command, step, missing)
         elif command.confirm:

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import structlog
 
-from adapters.platforms.base import Access, Answer, Button, Call, Mark
+from adapters.platforms.base import Access, Answer, Button, Call, Mark, Who
 from adapters.platforms.slack import controls, forms
+from adapters.platforms.slack.desk import Desk
 from adapters.platforms.slack.forms import Target
 from adapters.platforms.slack.markup import readable
 from adapters.platforms.slack.places import key_of
 from adapters.platforms.slack.progress import Bar
-from adapters.platforms.slack.visits import Desk, Visit
+from adapters.platforms.slack.visits import Visit
 
 log = structlog.get_logger()
 
@@ -94,7 +95,7 @@ class Ratings:
     async def stop(self, visit: Visit, value: str) -> None:
         """The asker, or a reviewer, stops the reply that is being given."""
         exchange_id, asker, conversation = controls.stop_of(value)
-        if visit.person != asker and (await visit.who()).access < Access.REVIEWER:
+        if visit.person != asker and await visit.without(Access.REVIEWER):
             await visit.say("Only the person who asked, or a reviewer, can stop this reply.")
             return
         place = await visit.place()
@@ -123,8 +124,8 @@ class Ratings:
 
     async def menu_teach(self, visit: Visit) -> None:
         """Teach this as an example: open the form with the reply in it."""
-        if (await visit.who()).access < Access.REVIEWER:
-            await self._refuse(visit)
+        if refused := await visit.without(Access.REVIEWER):
+            await self._refuse(visit, refused)
             return
         target = self._target(visit)
         if target is None:
@@ -138,8 +139,9 @@ class Ratings:
 
     async def taught(self, visit: Visit, target: Target, digest: str, values: Mapping[str, str]) -> None:
         """The form that teaches a reply was sent: five stars for what it is, or a better answer for what it became."""
-        if (await visit.who(anew=True)).access < Access.REVIEWER:
-            await self._refuse(visit)
+        who = await visit.who(anew=True)
+        if who.access < Access.REVIEWER:
+            await self._refuse(visit, who)
             return
         said = values.get("answer", "")
         mark = await self._marked(visit, target)
@@ -149,9 +151,8 @@ class Ratings:
             mark = replace(mark, source="teach", better=said)
         await visit.show(await self._desk.host.mark(mark))
 
-    async def _refuse(self, visit: Visit) -> None:
+    async def _refuse(self, visit: Visit, who: Who) -> None:
         """The host refuses it as the command that it stands for, and notes down that somebody tried."""
-        who = await visit.who(anew=True)
         call = Call("examples add", await visit.place(), who, {}, Bar(visit, draws=False), visit.at)
         await visit.show(await self._desk.host.command(call))
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from adapters.platforms.base import Mark
+from adapters.platforms.slack.desk import Desk
 from adapters.platforms.slack.emoji import plain
 from adapters.platforms.slack.places import key_of
-from adapters.platforms.slack.visits import Desk
 
 PREFIX: Final = "reaction:"
 

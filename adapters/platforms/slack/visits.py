@@ -7,108 +7,25 @@ direct messages with them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
 
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from adapters.platforms.base import Access, Answer, Call, Command, File, Host, Place, Progress, Who
+from adapters.platforms.base import Access, Answer, Call, Command, File, Place, Progress, Who
 from adapters.platforms.slack.answers import Says, Shown, file_name, shown
 from adapters.platforms.slack.commands import SLASH, first_words
+from adapters.platforms.slack.desk import USES, Desk
 from adapters.platforms.slack.forms import Origin
-from adapters.platforms.slack.people import People
-from adapters.platforms.slack.places import place_of
-from adapters.platforms.slack.sending import AWAY, FAILURES, Wire, error_code, message_payload
+from adapters.platforms.slack.sending import AWAY, FAILURES, error_code, message_payload, until_done
 from adapters.platforms.usage import Value
 
 log = structlog.get_logger()
 
-USES: Final = 5
-"""How often an address that came with an interaction takes an answer."""
-MINUTES: Final = 30
-"""For how long."""
-
-_REMEMBERED = 2_000
 _EPHEMERAL = "chat.postEphemeral"
-
-
-def _bound(memory: OrderedDict[str, Any]) -> None:
-    while len(memory) > _REMEMBERED:
-        memory.popitem(last=False)
-
-
-class Addresses:
-    """How often each address was used, and since when it is known."""
-
-    def __init__(self, clock: Callable[[], int]) -> None:
-        self._clock = clock
-        self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()
-
-    def left(self, url: str) -> int:
-        """How many answers it still takes."""
-        used, since = self._used.get(url, (0, self._clock()))
-        over = self._clock() - since > (MINUTES - 1) * 60_000
-        return 0 if not url or over else USES - used
-
-    def meet(self, url: str) -> None:
-        """It came with an interaction that happens now."""
-        if url and url not in self._used:
-            self._used[url] = (0, self._clock())
-            _bound(self._used)
-
-    def use(self, url: str, times: int = 1) -> None:
-        """It was used."""
-        used, since = self._used.get(url, (0, self._clock()))
-        self._used[url] = (used + times, since)
-
-
-@dataclass(slots=True)
-class Desk:
-    """What everything here works with."""
-
-    host: Host
-    wire: Wire
-    clock: Callable[[], int]
-    addresses: Addresses
-    _direct: OrderedDict[str, str] = field(default_factory=OrderedDict[str, str])
-    _bots: OrderedDict[str, bool] = field(default_factory=OrderedDict[str, bool])
-
-    @property
-    def people(self) -> People:
-        """Who is who in the workspace."""
-        return self.wire.people
-
-    async def place(self, channel: str, thread: str = "") -> Place:
-        """A place, with what is known of its channel."""
-        me = self.people.identity
-        kind = await self.people.kind_of(channel)
-        return place_of(me.team_id, channel, kind, thread or None, team_name=me.team_name)
-
-    async def direct(self, person: str) -> str:
-        """The direct messages with somebody, by their id."""
-        known = self._direct.get(person)
-        if known is None:
-            opened = await self.wire.call("conversations.open", users=person)
-            known = self._direct[person] = str(opened["channel"]["id"])
-            _bound(self._direct)
-        return known
-
-    async def is_bot(self, person: str) -> bool:
-        """Whether somebody is a program, as far as Slack says; that never changes."""
-        known = self._bots.get(person)
-        if known is None:
-            try:
-                found = await self.wire.client.users_info(user=person)
-            except FAILURES as error:
-                log.info("not known whether a bot", person=person, error=type(error).__name__)
-                return False
-            known = self._bots[person] = bool((found["user"] or {}).get("is_bot"))
-            _bound(self._bots)
-        return known
 
 
 class Visit:
@@ -176,16 +93,29 @@ class Visit:
         """Who it is, with what they may do; ``anew`` asks Slack again."""
         return await self.desk.people.who_of(self.person, anew=anew)
 
+    async def without(self, access: Access) -> Who | None:
+        """Who it is, where they may less than this even by what Slack says now; else nobody."""
+        who = await self.who()
+        if who.access < access:
+            who = await self.who(anew=True)
+        return who if who.access < access else None
+
     async def place(self) -> Place:
         """Where it was said; App Home is in the direct messages with the person."""
         channel = self.origin.channel or await self.desk.direct(self.person)
         return await self.desk.place(channel, self.origin.thread)
 
     async def call(
-        self, command: Command, values: Mapping[str, Value], progress: Progress, *, sure: bool = False
+        self,
+        command: Command,
+        values: Mapping[str, Value],
+        progress: Progress,
+        *,
+        sure: bool = False,
+        who: Who | None = None,
     ) -> Call:
-        """A command, given here by this person."""
-        who = await self.who(anew=command.access > Access.RATER)
+        """A command, given here by this person, who is looked up unless that was done just now."""
+        who = who or await self.who(anew=command.access > Access.RATER)
         return Call(command.name, await self.place(), who, values, progress, self.at, confirmed=sure)
 
     async def open(self, view: Mapping[str, Any]) -> bool:
@@ -244,8 +174,12 @@ class Visit:
         kept = [each for each in blocks if each.get("type") != "actions"]
         if len(kept) == len(blocks):
             return
-        asked = {"channel": self.origin.channel, "ts": self.origin.message, "blocks": kept}
-        await self.desk.wire.hint("chat.update", text=self.message.get("text") or "…", **asked)
+        said = {
+            "channel": self.origin.channel,
+            "ts": self.origin.message,
+            "text": self.message.get("text") or "…",
+        }
+        await self._try("chat.update", said | {"blocks": kept})
 
     async def _whisper(self, message: Shown, *, over: bool) -> None:
         if self._drawn:
@@ -333,8 +267,10 @@ class Visit:
     async def _try(self, method: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """One call; nothing where it was refused, so that another way is tried."""
         asked = {name: value for name, value in payload.items() if value is not None}
+        wire = self.desk.wire
         try:
-            return await self.desk.wire.call(method, **asked)
+            # A busy Slack is waited for: the next way would be no better.
+            return await until_done(wire, method, lambda: wire.call(method, **asked))
         except FAILURES as error:
             why = error_code(error) if isinstance(error, SlackApiError) else type(error).__name__
             log.info("not said this way", method=method, reference=self.reference, error=why)
