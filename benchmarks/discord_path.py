@@ -33,7 +33,7 @@ from benchmarks import discord_profile
 from benchmarks.discord_stack import KINDS, MESSAGES, Kind, Stack, seed
 
 # How many people talk at once, and how often each says something in a round.
-LEVELS = {1: 60, 16: 10, 64: 4, 256: 2}
+LEVELS = {1: 100, 16: 10, 64: 4, 256: 2}
 SATURATED = 64
 # Seconds between chunks, and how many people at once: their reply takes 0.3 and 2.4 seconds.
 PACES = {0.005: (16, 4), 0.04: (1, 3)}
