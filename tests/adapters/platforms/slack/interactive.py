@@ -157,6 +157,7 @@ class World:
     wire: Wire
     interactions: Interactions
     clock: list[int]
+    reply_for: Callable[[Place, str, str], SlackReply]
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     async def slash(
@@ -285,7 +286,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(host: Any, options: Options | None = None) -> AsyncGenerator[World]:
+async def world(
+    host: Any, options: Options | None = None, *, clock: Callable[[], int] | None = None
+) -> AsyncGenerator[World]:
     """A running app in a workspace of its own."""
     slack = Slack()
     runner = await slack.start()
@@ -302,14 +305,14 @@ async def world(host: Any, options: Options | None = None) -> AsyncGenerator[Wor
             return told
 
         app = AsyncApp(client=client, signing_secret="s", authorize=authorize)
-        clock = [NOW]
+        times = [NOW]
 
         def reply_for(place: Place, question: str, asker: str) -> SlackReply:
             return SlackReply(wire, place, question, asker)
 
-        made = attach(app, cast("Host", host), wire, lambda: clock[0], reply_for)
+        made = attach(app, cast("Host", host), wire, clock or (lambda: times[0]), reply_for)
         try:
-            yield World(slack, app, wire, made, clock)
+            yield World(slack, app, wire, made, times, reply_for)
         finally:
             for task in wire.tasks:
                 task.cancel()
