@@ -5,9 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import structlog
+
 from adapters.platforms.base import Place
 from storage import channels
 from storage.database import Database
+from storage.errors import StorageError
+
+log = structlog.get_logger()
 
 # What another replica changed is known here after this many seconds.
 FRESH_SECONDS = 30.0
@@ -30,7 +35,12 @@ class Listening:
         read_at, found = self._known.get((platform, workspace), (float("-inf"), frozenset[str]()))
         if self._now() - read_at >= FRESH_SECONDS:
             before = self._changes
-            found = await self._database.read(lambda tx: channels.always_on(tx, platform, workspace))
+            try:
+                found = await self._database.read(lambda tx: channels.always_on(tx, platform, workspace))
+            except StorageError as error:
+                # Who is addressed goes on, and tells the person what is the matter.
+                log.warning("always-on channels not read", workspace=workspace, error=str(error))
+                return found
             if before == self._changes:  # else what was read may be what was so before the change
                 self._known[platform, workspace] = (self._now(), found)
         return found

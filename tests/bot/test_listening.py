@@ -10,6 +10,7 @@ import pytest
 from adapters.platforms.base import Access, Answer, Place
 from bot.listening import FRESH_SECONDS, Listening
 from storage.database import Database
+from storage.errors import Unusable
 from tests.bot.theatre import BOB, ELSEWHERE, HERE, Theatre, as_member, play
 
 OTHER = replace(HERE, channel="hall", conversation="hall")
@@ -51,6 +52,26 @@ async def test_what_is_chosen_counts_at_once(theatre: Theatre) -> None:
     assert await theatre.app.listens(HERE)
     assert "everything" not in (await use(theatre, "no")).text
     assert not await theatre.app.listens(HERE)
+
+
+async def test_what_was_known_counts_while_the_database_is_away(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await use(theatre, "yes")
+    clock = Clock()
+    listening = Listening(theatre.database, clock)
+    assert await listening.at(HERE)
+
+    async def away(job: object) -> object:
+        raise Unusable("The database is away.")
+
+    monkeypatch.setattr(theatre.database, "read", away)
+    clock.at += FRESH_SECONDS
+    assert await listening.at(HERE)
+    assert not await Listening(theatre.database, clock).at(HERE)
+    monkeypatch.undo()
+    await use(theatre, "no")
+    assert not await listening.at(HERE)
 
 
 async def test_another_avatar_in_the_channel_listens_as_the_first_did(theatre: Theatre) -> None:
