@@ -114,7 +114,7 @@ INSERT = insert_into(ExampleRow)
 def populate(tx: Tx) -> None:
     """The workspace and its avatars."""
     here = {"id": "w", "platform": "terminal", "key": "w", "name": "w", "consent": "opt-out"}
-    tx.run(insert_into(WorkspaceRow), {**here, "default_avatar_id": None, "created_at": 0})
+    tx.run(insert_into(WorkspaceRow), {**here, "default_avatar_id": None, "notices": "", "created_at": 0})
     for avatar in range(AVATARS):
         record = AvatarRow(
             id=f"a{avatar}", workspace_id="w", name=str(avatar), name_key=str(avatar), created_at=0

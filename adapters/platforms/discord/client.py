@@ -58,13 +58,11 @@ def make_client(options: Options, tempo: Tempo) -> tuple[discord.Client, discord
     }
     if options.presence:
         common["activity"] = discord.CustomActivity(options.presence)
-    if options.shard_count == 1 and not options.shard_ids:
-        return _Single(tempo, **common), intents
     if options.shard_count:
         common["shard_count"] = options.shard_count
     if options.shard_ids:
         common["shard_ids"] = list(options.shard_ids)
-    return _Sharded(tempo, **common), intents
+    return _Client(tempo, **common), intents
 
 
 def point_at(api_url: str) -> None:
@@ -78,22 +76,7 @@ def point_at(api_url: str) -> None:
     )
 
 
-class _Single(discord.Client):
-    def __init__(self, tempo: Tempo, **options: Any) -> None:
-        self._tempo = tempo
-        super().__init__(**options)
-        _forget_idle_limits(self.http)
-
-    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Leave Discord the time that it wants between two sessions."""
-        if not initial:
-            await asyncio.sleep(self._tempo.identify)
-
-    def _get_state(self, **options: Any) -> Any:
-        return _guard(super()._get_state(**options))
-
-
-class _Sharded(discord.AutoShardedClient):
+class _Client(discord.AutoShardedClient):
     def __init__(self, tempo: Tempo, **options: Any) -> None:
         self._tempo = tempo
         super().__init__(**options)

@@ -45,7 +45,6 @@ class Events:
         self._busy: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._keeping: asyncio.Task[None] | None = None
-        sharded = isinstance(self._client, discord.AutoShardedClient)
         for handler in (
             self.setup_hook,
             self.on_ready,
@@ -55,11 +54,9 @@ class Events:
             self.on_guild_join,
             self.on_guild_remove,
             self.on_error,
-            *(
-                (self.on_shard_ready, self.on_shard_resumed, self.on_shard_disconnect)
-                if sharded
-                else (self.on_resumed, self.on_disconnect)
-            ),
+            self.on_shard_ready,
+            self.on_shard_resumed,
+            self.on_shard_disconnect,
         ):
             self._client.event(handler)
 
@@ -82,14 +79,6 @@ class Events:
         """A session began; what was said before it, since the last one, did not come."""
         log.info("discord is ready", guilds=len(self._client.guilds), shards=self._client.shard_count)
         self._catchup.ready()
-
-    async def on_resumed(self) -> None:
-        """A session went on, with all that was said meanwhile."""
-        self._catchup.up(None)
-
-    async def on_disconnect(self) -> None:
-        """The connection is gone; discord.py brings it back."""
-        self._catchup.down(None)
 
     async def on_shard_ready(self, shard_id: int) -> None:
         """One shard has a new session; after the first time nothing else tells of it."""
