@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from adapters.platforms.base import Answer, Button, Field, File, Form
+from adapters.platforms.base import Answer, Button, Field, File, Form, Table
 from adapters.platforms.slack import controls
 from adapters.platforms.slack.controls import Run, Style
 from adapters.platforms.slack.markup import harmless, plainly
@@ -122,7 +122,7 @@ def shown(
     files: list[File] = []
     if answer.table is not None:
         room = MESSAGE - sum(len(part) + 2 for part in parts)
-        table = drawn(answer.table, max(room, _TABLE))
+        table = drawn(says.table(answer.table), max(room, _TABLE))
         parts.append(table.block)
         if not table.whole:
             files.append(File("table.csv", csv_of(answer.table), "text/csv"))
@@ -186,6 +186,10 @@ class Says:
             return f"`{self.before}{word}"
 
         return _COMMAND.sub(written, text)
+
+    def table(self, table: Table) -> Table:
+        """A table with the commands in it written so."""
+        return Table(table.columns, tuple(tuple(self.text(cell) for cell in row) for row in table.rows))
 
 
 _COMMAND = re.compile(r"`/([a-z]+)(?=[` ])")

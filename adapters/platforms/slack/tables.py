@@ -6,15 +6,19 @@ import re
 from collections.abc import Sequence
 
 from adapters.platforms.base import Table
-from adapters.platforms.discord.tables import WIDTH, Drawn, csv_of
+from adapters.platforms.discord.tables import Drawn, csv_of
 from adapters.platforms.discord.tables import drawn as columns_of
 
 __all__ = ["Drawn", "csv_of", "drawn"]
 
-_COLUMNS = 6
+_COLUMNS = 8
 _ROWS = 60
 _GAP = 3
-_CLUTTER = re.compile(r"([\\|*_~`\[\]<>])")
+# Slack breaks the lines of a cell by itself, as far as there are not too many of them.
+_CELL = 64
+_BROKEN = 30
+_WIDE = 130
+_CLUTTER = re.compile(r"([\\|*_~\[\]<>])")
 _WHOLE = "_Everything is in table.csv._"
 
 
@@ -28,7 +32,7 @@ def drawn(table: Table, limit: int) -> Drawn:
     if not table.rows or not kept:
         return Drawn("_There is nothing to list._", True)
     rows = [[_line(row[at]) if at < len(row) else "" for at in kept] for row in (table.columns, *table.rows)]
-    if len(kept) <= _COLUMNS and len(rows) <= _ROWS and _width(rows) <= WIDTH:
+    if len(kept) <= _COLUMNS and len(rows) <= _ROWS and _narrow(rows):
         text = _markdown(rows)
         if len(text) <= limit:
             return Drawn(text, True)
@@ -42,11 +46,18 @@ def _line(cell: str) -> str:
     return " ".join("".join(mark if mark.isprintable() else " " for mark in cell).split())
 
 
-def _width(rows: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(len, column)) + _GAP for column in zip(*rows, strict=True))
+def _narrow(rows: Sequence[Sequence[str]]) -> bool:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return max(widths) <= _CELL and sum(min(width, _BROKEN) + _GAP for width in widths) <= _WIDE
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    head, *rest = [[_CLUTTER.sub(r"\\\1", cell) or " " for cell in row] for row in rows]
+    head, *rest = [[_escaped(cell) for cell in row] for row in rows]
     lines = [head, ["---"] * len(head), *rest]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    """A cell that is nothing but its text, with what stands in it as code."""
+    plain = _CLUTTER.sub(r"\\\1", cell) or " "
+    return plain if plain.count("`") % 2 == 0 else plain.replace("`", "\\`")

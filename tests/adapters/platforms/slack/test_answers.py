@@ -77,6 +77,12 @@ def test_a_wide_table_is_code_with_aligned_columns() -> None:
     assert text.endswith("```")
 
 
+def test_commands_in_a_table_are_written_as_they_are_given_here() -> None:
+    table = Table(("what", "hint"), (("notices", "give `/notices here`"), ("odd", "a ` and *b*")))
+    lines = shown(Answer(table=table), says=SAYS).text.splitlines()
+    assert lines[2:] == ["| notices | give `/understudy notices here` |", "| odd | a \\` and \\*b\\* |"]
+
+
 def test_an_empty_table_says_so() -> None:
     assert shown(Answer(table=Table(("a", "b"), ()))).text == "_There is nothing to list._"
 
