@@ -73,7 +73,9 @@ class Catchup:
         self._down.add(shard)
 
     def ready(self, shard: int | None = None) -> None:
-        """A new session began: what was said since the last one did not come."""
+        """A new session began, of one shard or of all: what was said since the last one did not come."""
+        if shard is None and None not in self._down:
+            return  # each shard has told of itself
         self._down.discard(shard)
         if None in self._down:
             return  # the first of several shards; once all are there they are searched together

@@ -193,6 +193,13 @@ async def test_a_session_that_is_over_is_begun_anew_and_what_was_missed_is_found
         await s.ada.says(s.ada.direct, "in secret")
         await s.replies(1, timeout=20.0)
         await s.world.until(lambda: answers(s) == ["You said: in between"])
+        looked = s.world.calls[HISTORY]
+        s.world.gateway.forget()
+        s.world.drop_sockets()
+        await s.world.until(lambda: s.world.calls[HISTORY] > looked, timeout=20.0)
+        noted = s.host.memory.seen_at  # which is not noted anew before all was looked through
+        await s.world.until(lambda: s.host.memory.seen_at != noted, timeout=20.0)
+        assert s.world.calls[HISTORY] == looked + 1
 
 
 async def test_what_one_of_several_shards_missed_is_found() -> None:
