@@ -59,15 +59,13 @@ View = dict[str, Any]
 class Origin:
     """Where a form was opened, so that what follows from it is said there.
 
-    ``thread`` and ``message`` are times; ``url`` takes answers for half an hour, and ``slash`` says that it came with a
-    slash command: what it answered last can be written over.
+    ``thread`` and ``message`` are times; ``url`` takes answers for half an hour.
     """
 
     channel: str = ""
     thread: str = ""
     message: str = ""
     url: str = ""
-    slash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +160,9 @@ def sent(view: Mapping[str, Any], *, kept: Kept = KEPT) -> Sent:
     """A form as it was sent. Raises ``NotOursError`` for one that is not ours, or whose values are forgotten."""
     try:
         about = cast("dict[str, Any]", json.loads(str(view.get("private_metadata") or "null")))
-        channel, thread, message, url, slash = about["o"]
+        origin = Origin(*(str(each) for each in about["o"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise NotOursError("no form of ours") from error
-    origin = Origin(str(channel), str(thread), str(message), str(url), slash is True)
     target = Target(str(about.get("e", "")), str(about.get("m", "")))
     fixed: Mapping[str, str] = about.get("v") or {}
     if "k" in about:

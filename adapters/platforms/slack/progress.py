@@ -8,7 +8,7 @@ from adapters.platforms.slack.visits import Visit
 
 _STEPS = 12
 _LONGEST = 1_500
-# What is answered at an address can be changed a few times only: so ever more rarely.
+# What cannot be changed as often as need be is shown ever more rarely.
 _SCARCER = 4
 
 
@@ -37,17 +37,22 @@ class Bar:
             await self._task
 
     async def _draw(self) -> None:
-        while self._wanted != self._drawn and not self._over.is_set():
+        # What is done soon needs no word about how far it is.
+        while not await self._ends(self._pause) and self._wanted != self._drawn:
             self._drawn = self._wanted
             if not await self._visit.redraw(self._drawn, in_place=self._in_place):
                 self._draws = False
                 return
-            if not self._visit.redrawable:
-                self._pause *= _SCARCER
-            try:
-                await asyncio.wait_for(self._over.wait(), self._pause)
-            except TimeoutError:
-                continue
+            usual = self._visit.desk.wire.options.edit_seconds
+            self._pause = usual if self._visit.redrawable else self._pause * _SCARCER
+
+    async def _ends(self, seconds: float) -> bool:
+        """Wait so long, or until it is over."""
+        try:
+            await asyncio.wait_for(self._over.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
 
 
 def progress_line(text: str, done: float | None) -> str:

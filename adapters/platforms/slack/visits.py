@@ -51,9 +51,9 @@ class Visit:
         self.at = desk.clock()
         # Said in a message of their own, where no slash command could be given.
         self._typed = typed
-        # What of ours stands there and may be written over: a message by its time, or what the address answered last.
-        self._drawn = ""
-        self._answered = False
+        # The message that shows how far it is, by its channel and time; and whether a word was said of it before.
+        self._drawn: tuple[str, str] | None = None
+        self._noted = False
         desk.addresses.meet(origin.url)
 
     @property
@@ -74,12 +74,7 @@ class Visit:
     @property
     def redrawable(self) -> bool:
         """Whether a message stands there that can be changed as often as need be."""
-        return bool(self._drawn)
-
-    @property
-    def _written_over(self) -> bool:
-        """Whether what the address answered last is written over by what it answers next."""
-        return self.origin.slash and self._answered
+        return self._drawn is not None
 
     @property
     def says(self) -> Says:
@@ -145,26 +140,36 @@ class Visit:
 
     async def put(self, message: Shown, *, in_place: bool = False) -> None:
         """Say one message without files."""
+        drawn, self._drawn = self._drawn, None
+        if drawn is not None and drawn[0] == self.origin.channel and await self._change(*drawn, message):
+            return
+        if drawn is not None:
+            await self._try("chat.delete", {"channel": drawn[0], "ts": drawn[1]})
         if message.private:
             await self._whisper(message, over=in_place)
         else:
             await self._publish(message)
 
     async def redraw(self, text: str, *, in_place: bool = False) -> bool:
-        """Change what stands there until the answer comes; whether it could be changed again."""
+        """Show how far it is until the answer comes; whether more can be shown.
+
+        What only one person sees cannot be changed, but for the question whose button they pressed. So it is said once
+        where they asked, and what takes longer is shown in the direct messages with them.
+        """
         message = Shown(text)
-        if self.redrawable:
-            await self._change(self._drawn, message)
-            return True
-        if self.is_direct and not self._answered and not in_place:
-            self._drawn = await self._posted(message)
-            if self._drawn:
-                return True
-        over = (in_place and self.ephemeral) or self._written_over
-        # The last use is kept for the answer.
-        if (over or self.origin.slash) and self.desk.addresses.left(self.origin.url) > 1:
-            return await self._respond(message, over=over)
-        return False
+        if self._drawn is not None:
+            return await self._change(*self._drawn, message)
+        if in_place and self.ephemeral and self.desk.addresses.left(self.origin.url) > 1:
+            return await self._respond(message, over=True)  # the last use is kept for the answer
+        if self.is_direct:
+            self._drawn = await self._posted(self.origin.channel, message)
+        if self._drawn is None and not self._noted:
+            self._noted = True
+            await self._whisper(message, over=False)
+        elif self._drawn is None:
+            self._drawn = await self._posted(self.person, message)
+            return self._drawn is not None
+        return True
 
     async def settle(self) -> None:
         """Take the buttons off the message, so that none of them is pressed twice."""
@@ -182,10 +187,7 @@ class Visit:
         await self._try("chat.update", said | {"blocks": kept})
 
     async def _whisper(self, message: Shown, *, over: bool) -> None:
-        if self._drawn:
-            await self._change(self._drawn, message)
-            return
-        if ((over and self.ephemeral) or self._written_over) and await self._respond(message, over=True):
+        if over and self.ephemeral and await self._respond(message, over=True):
             return
         ways = [self._respond, self._ephemeral]
         if self.origin.thread or not self.origin.url:
@@ -198,9 +200,7 @@ class Visit:
         log.warning("an answer reached nobody", reference=self.reference)
 
     async def _publish(self, message: Shown) -> None:
-        if self._drawn:
-            await self._change(self._drawn, message)
-        elif not (await self._post(message) or await self._respond(message, public=True)):
+        if not (await self._post(message) or await self._respond(message, public=True)):
             await self._post_directly(message)
 
     async def _respond(self, message: Shown, *, over: bool = False, public: bool = False) -> bool:
@@ -226,43 +226,36 @@ class Visit:
             self.desk.addresses.use(url, USES)
             log.info("an address is over", reference=self.reference, status=response.status_code)
             return False
-        self._answered = True
         return True
 
     async def _ephemeral(self, message: Shown) -> bool:
         """Say it in the channel or thread, for this person alone."""
         if not self.origin.channel:
             return False
-        payload = self._payload(self.origin.channel, message)
+        thread = self.origin.thread or None
+        payload = message_payload(self.origin.channel, thread, message.fallback, message.blocks)
         return bool(await self._try(_EPHEMERAL, payload | {"user": self.person}))
 
     async def _post(self, message: Shown) -> bool:
         """Say it where it was asked, for all to read."""
-        return bool(await self._posted(message))
-
-    async def _posted(self, message: Shown) -> str:
-        """The time of the message that says it where it was asked; empty where none could be posted."""
-        if not self.origin.channel:
-            return ""
-        made = await self._try("chat.postMessage", self._payload(self.origin.channel, message))
-        return str(made.get("ts") or "")
+        return await self._posted(self.origin.channel, message) is not None
 
     async def _post_directly(self, message: Shown) -> bool:
-        payload = self._payload(self.person, message) | {"thread_ts": None}
-        return bool(await self._try("chat.postMessage", payload))
+        """Say it in the direct messages with the person."""
+        return await self._posted(self.person, message) is not None
 
-    async def _change(self, ts: str, message: Shown) -> None:
-        payload = {
-            "channel": self.origin.channel,
-            "ts": ts,
-            "text": message.fallback,
-            "blocks": message.blocks,
-        }
-        if not await self._try("chat.update", payload):
-            await self._post_directly(message)
+    async def _posted(self, where: str, message: Shown) -> tuple[str, str] | None:
+        """Channel and time of the message that says it there, in its thread where that is where it was asked."""
+        if not where:
+            return None
+        thread = self.origin.thread if where == self.origin.channel else ""
+        payload = message_payload(where, thread or None, message.fallback, message.blocks)
+        made = await self._try("chat.postMessage", payload)
+        return (str(made.get("channel") or where), str(made["ts"])) if made.get("ts") else None
 
-    def _payload(self, channel: str, message: Shown) -> dict[str, Any]:
-        return message_payload(channel, self.origin.thread or None, message.fallback, message.blocks)
+    async def _change(self, channel: str, ts: str, message: Shown) -> bool:
+        payload = {"channel": channel, "ts": ts, "text": message.fallback, "blocks": message.blocks}
+        return bool(await self._try("chat.update", payload))
 
     async def _try(self, method: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """One call; nothing where it was refused, so that another way is tried."""
@@ -316,7 +309,7 @@ def _upload_of(file: File) -> dict[str, Any]:
 def visit_of(desk: Desk, body: Mapping[str, Any]) -> Visit:
     """The visit that a command, a press, a shortcut or a form is, as Slack tells it; a form without where it was opened."""
     if "command" in body:
-        origin = Origin(str(body.get("channel_id", "")), url=str(body.get("response_url", "")), slash=True)
+        origin = Origin(str(body.get("channel_id", "")), url=str(body.get("response_url", "")))
         person = str(body.get("user_id", ""))
     else:
         container: Mapping[str, Any] = body.get("container") or {}

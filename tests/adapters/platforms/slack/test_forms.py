@@ -18,7 +18,7 @@ from bot.commands import every_command
 from bot.services import Services
 
 KNOWN = every_command(cast("Services", None))
-ORIGIN = Origin("C1", "17.5", "18.5", "https://hooks.slack.example/x", slash=True)
+ORIGIN = Origin("C1", "17.5", "18.5", "https://hooks.slack.example/x")
 
 
 async def run(call: Call) -> Answer:
@@ -137,7 +137,7 @@ def test_teaching_knows_what_was_said_and_takes_a_long_reply_as_it_is() -> None:
 
 
 def test_a_form_that_is_not_ours_is_refused() -> None:
-    for metadata in ("", "x", "[]", "{}x", '{"o":[1]}'):
+    for metadata in ("", "x", "[]", "{}x", '{"o":[1,2,3,4,5]}', '{"o":7}'):
         with pytest.raises(NotOursError):
             forms.sent({"private_metadata": metadata})
 

@@ -116,27 +116,53 @@ async def test_a_forged_form_does_nothing() -> None:
 # Where and how it is answered
 
 
-async def test_progress_is_shown_in_the_message_that_the_answer_takes() -> None:
+async def test_what_takes_long_is_told_once_and_then_shown_in_one_direct_message() -> None:
     there: World
 
     async def slow(call: Call) -> Answer:
-        for share in range(8):
-            await call.progress(f"step {share}", share / 8)
-            await until(lambda: drawn() > 0)
+        await call.progress("one", 0.1)
+        await until(lambda: bool(there.slack.of("respond")))
+        await call.progress("two", 0.2)
+        await until(lambda: bool(there.slack.of("chat.postMessage")))
+        await call.progress("three", 0.3)
+        await until(lambda: bool(there.slack.of("chat.update")))
         return Answer("Done.")
-
-    def drawn() -> int:
-        return len(there.slack.of("respond"))
 
     async with world(doing("slow", slow)) as there:
         await there.slash("slow")
-        told = there.slack.of("respond")
-        assert told[0].text.startswith("⏳ step 0")
-        assert "▱" in told[0].text
-        assert not told[0].said["replace_original"]
-        assert all(each.said["replace_original"] for each in told[1:])
-        assert told[-1].text == "Done."
-        assert len(told) <= 5
+        noted, done = there.slack.of("respond")
+        assert noted.text.startswith("⏳ one\n\n`▰")
+        assert (done.text, done.said["replace_original"]) == ("Done.", False)
+        [posted] = there.slack.of("chat.postMessage")
+        assert (posted.said["channel"], posted.text.splitlines()[0]) == (MEMBER, "⏳ two")
+        assert [each.text.splitlines()[0] for each in there.slack.of("chat.update")] == ["⏳ three"]
+        assert [each.said["ts"] for each in there.slack.of("chat.delete")] == ["1.000100"]
+
+
+async def test_what_is_done_soon_is_told_by_its_answer_alone() -> None:
+    async def quick(call: Call) -> Answer:
+        await call.progress("one", 0.5)
+        return Answer("Done.")
+
+    async with world(doing("quick", quick)) as there:
+        await there.slash("quick")
+        assert [each.text for each in there.slack.of("respond")] == ["Done."]
+
+
+async def test_progress_of_what_was_confirmed_takes_the_place_of_the_question() -> None:
+    there: World
+
+    async def slow(call: Call) -> Answer:
+        await call.progress("one", 0.1)
+        await until(lambda: len(there.slack.of("respond")) > 1)
+        return Answer("Done.")
+
+    async with world(doing("slow", slow, confirm="Do it?")) as there:
+        await there.slash("slow")
+        await there.press(there.last.buttons["Yes, go on"])
+        _, shown, done = there.slack.of("respond")
+        assert (shown.text.splitlines()[0], shown.said["replace_original"]) == ("⏳ one", True)
+        assert (done.text, done.said["replace_original"]) == ("Done.", True)
 
 
 async def test_progress_in_direct_messages_changes_one_message() -> None:
