@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -66,7 +66,7 @@ class Birds:
 
 
 @asynccontextmanager
-async def rehearsal() -> AsyncIterator[Birds]:
+async def rehearsal() -> AsyncGenerator[Birds]:
     """Start the world and end every app in it."""
     world = SlackServer()
     team = world.team()

@@ -137,7 +137,7 @@ async def test_a_stream_grows_and_ends_with_buttons(birds: Birds) -> None:
 )
 async def test_a_stream_in_a_channel_has_a_recipient(birds: Birds, missing: str, error: str) -> None:
     said = await birds.ada.says(birds.general, "sing")
-    given = {"recipient_team_id": birds.team.id, "recipient_user_id": birds.ada.id}
+    given: dict[str, Any] = {"recipient_team_id": birds.team.id, "recipient_user_id": birds.ada.id}
     del given[missing]
     with pytest.raises(SlackApiError, match=error):
         await birds.client().chat_startStream(channel=birds.general.id, thread_ts=said.ts, **given)
@@ -147,15 +147,14 @@ async def test_a_stream_that_ended_takes_no_more(birds: Birds) -> None:
     said = await birds.ada.says(birds.ada.direct, "sing")
     client = birds.client()
     began = await client.chat_startStream(channel=birds.ada.direct.id, thread_ts=said.ts)
+    ts = str(began["ts"])
     with pytest.raises(SlackApiError, match="msg_too_long"):
-        await client.chat_appendStream(
-            channel=birds.ada.direct.id, ts=began["ts"], markdown_text="x" * 12_001
-        )
+        await client.chat_appendStream(channel=birds.ada.direct.id, ts=ts, markdown_text="x" * 12_001)
     birds.world.expire_streams()
     for append in (client.chat_appendStream, client.chat_stopStream):
         with pytest.raises(SlackApiError, match="message_not_in_streaming_state"):
-            await append(channel=birds.ada.direct.id, ts=began["ts"], markdown_text="x")
-    await client.chat_update(channel=birds.ada.direct.id, ts=began["ts"], text="whole")
+            await append(channel=birds.ada.direct.id, ts=ts, markdown_text="x")
+    await client.chat_update(channel=birds.ada.direct.id, ts=ts, text="whole")
     assert birds.ada.direct.of(birds.world.bot)[0].shown == "whole"
 
 
@@ -178,14 +177,14 @@ async def test_metadata_is_found_in_history(birds: Birds) -> None:
     await client.chat_postMessage(channel=birds.general.id, text="hello", metadata=about)
     plain = await client.conversations_history(channel=birds.general.id)
     whole = await client.conversations_history(channel=birds.general.id, include_all_metadata=True)
-    assert "metadata" not in plain["messages"][0]
-    assert whole["messages"][0]["metadata"] == about
+    assert "metadata" not in (plain["messages"] or [{"metadata": 1}])[0]
+    assert (whole["messages"] or [{}])[0]["metadata"] == about
 
 
 async def test_the_agents_talk_shows_status_title_and_suggestions(birds: Birds) -> None:
     client, ada = birds.client(), birds.ada
     root: Message = await ada.opens_assistant(birds.general)
-    place = {"channel_id": ada.direct.id, "thread_ts": root.ts}
+    place: dict[str, Any] = {"channel_id": ada.direct.id, "thread_ts": root.ts}
     prompts = [{"title": "Sing", "message": "Sing a song"}]
     await client.assistant_threads_setStatus(**place, status="is thinking …")
     await client.assistant_threads_setTitle(**place, title="Songs")
