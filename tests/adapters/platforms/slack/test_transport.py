@@ -7,12 +7,13 @@ import hashlib
 import hmac
 import time
 from dataclasses import replace
+from typing import Literal
 
 import aiohttp
 import orjson
 import pytest
 
-from adapters.platforms.base import Message, Reply, UserError
+from adapters.platforms.base import End, Message, Place, Reply, UserError
 from adapters.platforms.slack.probe import Tokens, probe
 from tests.adapters.platforms.discord.stage import TalkingHost
 from tests.adapters.platforms.slack.stage import APP_TOKEN, BOT_TOKEN, OPTIONS, SECRET, Stage, shown, stage
@@ -163,3 +164,88 @@ async def test_the_check_names_what_is_missing() -> None:
     gone = await probe(replace(OPTIONS, api_url=s.url), Tokens(BOT_TOKEN, APP_TOKEN))
     assert gone[0][1].startswith("Slack cannot be reached")
     assert BOT_TOKEN not in repr(Tokens(BOT_TOKEN))
+
+
+@pytest.mark.parametrize("transport", ["socket", "http"])
+async def test_events_that_come_twice_and_are_not_acknowledged_are_answered_once(
+    transport: Literal["socket", "http"],
+) -> None:
+    async with stage(options=replace(OPTIONS, transport=transport, http_port=0)) as s:
+        s.world.deliveries.twice = True
+        s.world.deliveries.unacked_every = 3
+        asked = [await s.says(f"question {at}", mention=True) for at in range(12)]
+        await s.replies(12)
+        await s.world.settled()
+        for at, ts in enumerate(asked):
+            assert [shown(each) for each in s.posted(thread=ts)] == [f"You said: question {at}"]
+        assert s.world.deliveries.acks.redelivered
+        assert not s.world.deliveries.acks.lost
+        assert not s.world.deliveries.acks.bad
+        assert not s.host.repeated
+
+
+async def test_events_are_acknowledged_before_anything_is_done() -> None:
+    gate = asyncio.Event()
+
+    async def speech(message: Message, reply: Reply) -> str:
+        await gate.wait()
+        return "Late."
+
+    async with stage(TalkingHost(speech=speech)) as s:
+        for at in range(40):
+            await s.says(f"question {at}", mention=True)
+        await s.world.settled()
+        assert not s.host.memory.given
+        gate.set()
+        await s.replies(40)
+        assert max(s.world.deliveries.acks.times_ms) < 3000
+
+
+async def test_slacks_own_stop_button_stops_what_is_given_there() -> None:
+    stopped: list[tuple[str, str]] = []
+
+    class Stopping(TalkingHost):
+        def stop_speaking(self, place: Place, exchange_id: str = "") -> bool:
+            stopped.append((place.conversation, exchange_id))
+            gate.set()
+            return True
+
+    gate = asyncio.Event()
+
+    async def speech(message: Message, reply: Reply) -> End:
+        await reply.grow("Something that is long enough to be shown. " * 6)
+        await gate.wait()
+        return End("", "Something", note="Stopped.")
+
+    async with stage(Stopping(speech=speech)) as s:
+        ts = await s.says("go on for ever", mention=True)
+        await s.called("agents.sessions.setStatus")
+        await s.event("agent_session_stopped", channel=s.general, thread_ts="1.000001", user=s.ada)
+        await s.event("agent_session_stopped", channel=s.general, thread_ts=ts, user=s.ada)
+        await s.replies()
+        assert stopped == [(f"{s.general}:{ts}", *s.host.memory.given)]
+        await s.until(lambda: s.world.channels[s.general].sessions[ts] == "active")
+        [reply] = s.posted(thread=ts)
+        assert "Stopped." in str(reply["blocks"])
+
+
+async def test_within_the_limits_that_slack_has_everybody_gets_the_whole_reply() -> None:
+    text = "A sentence of some length that is part of a long reply. " * 20
+    gate = asyncio.Event()
+
+    async def speech(message: Message, reply: Reply) -> str:
+        await reply.grow(text[:500])
+        await gate.wait()
+        return text
+
+    async with stage(TalkingHost(speech=speech)) as s:
+        for method in ("chat.startStream", "chat.stopStream"):
+            s.world.limits.limit(method, 20, 60.0)
+        asked = [await s.says(f"question {at}", mention=True) for at in range(64)]
+        await s.until(lambda: s.world.calls["chat.startStream"] == 18)
+        gate.set()
+        await s.replies(64)
+        for ts in asked:
+            assert [shown(each) for each in s.posted(thread=ts)] == [text.strip()]
+        assert s.world.calls["chat.startStream"] == 18
+        assert not s.world.limits.refused
