@@ -68,16 +68,17 @@ class Ratings:
             return
         # A form opens within three seconds or not at all, so that the rating is written beside it; each is worth having.
         view = forms.what_was_wrong(Target(exchange_id), visit.origin)
+        self._remember(key)  # the form may be closed before the rating is written
         opened, answer = await asyncio.gather(
             visit.open(view), self._thumb(visit, exchange_id, DOWN), return_exceptions=True
         )
         if isinstance(answer, BaseException):
+            self._low.pop(key, None)
             raise answer
         if isinstance(opened, BaseException):
             raise opened
-        if answer.ok:
-            self._remember(key)
         if not answer.ok:
+            self._low.pop(key, None)
             await visit.show(answer)
         elif _unchanged(answer):
             back = Button("Take it back", "rate", {"stars": "none", "exchange": exchange_id})

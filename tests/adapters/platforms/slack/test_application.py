@@ -77,9 +77,11 @@ def house(tmp_path: Path, empty_sqlite: Path) -> Open:
         shutil.copy(empty_sqlite, tmp_path / "understudy.db")
         database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'understudy.db'}")
         theatre = play(database, tmp_path, model=Scripted(pieces=("Six.",)))
-        async with world(theatre.app, clock=clock.now) as there:
-            yield House(there, theatre)
-        await theatre.app.close()
+        try:
+            async with world(theatre.app, clock=clock.now) as there:
+                yield House(there, theatre)
+        finally:
+            await theatre.app.close()
 
     return opened
 
