@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 # A vendor that wants us to wait longer than this is not waited for, in seconds.
 LONGEST_WAIT = 20.0
+# Whoever has waited this long for a model is not made to wait for it again where another one is there, in seconds.
+SLOW = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,10 @@ class Asking:
         Raises ``VendorError``: what the first model failed with, or what broke off a reply that was being shown.
         """
         first: VendorError | None = None
-        for name in dict.fromkeys((model, *self._patience.fallback)):
+        chain = list(dict.fromkeys((model, *self._patience.fallback)))
+        for name in chain:
             try:
-                async with aclosing(self._one(name, prepare)) as events:
+                async with aclosing(self._one(name, prepare, last=name == chain[-1])) as events:
                     async for event in events:
                         yield event
                 return
@@ -139,7 +142,7 @@ class Asking:
         raise first
 
     async def _one(
-        self, full: str, prepare: Callable[[str, ChatModel, str], ChatRequest]
+        self, full: str, prepare: Callable[[str, ChatModel, str], ChatRequest], *, last: bool
     ) -> AsyncGenerator[Event]:
         vendor, name = self._models.find(full)
         breaker = self._breaker(vendor.vendor)
@@ -148,7 +151,7 @@ class Asking:
             breaker.check(vendor.vendor)
             request = request or prepare(full, vendor, name)
             breaker.ask()
-            begun, blank = False, ""
+            begun, blank, asked_at = False, "", self._now()
             try:
                 async with aclosing(vendor.stream(request)) as events:
                     async for event in events:
@@ -172,7 +175,8 @@ class Asking:
                     breaker.good()  # whoever objects is there
                 if begun:
                     raise _Broken(error) from error
-                wait = None if breaker.resting else self._wait(error, attempt)
+                slow = not last and self._now() - asked_at >= SLOW
+                wait = None if slow or breaker.resting else self._wait(error, attempt)
                 if wait is None:
                     raise
                 log.info("model asked again", model=full, error=str(error), seconds=round(wait, 2))

@@ -9,6 +9,7 @@ care, and after its death in another's.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -41,10 +42,14 @@ FLEETING = "terminal"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What there is of a message besides its text: pictures, and ``remarks`` about what could not be read."""
+    """What there is of a message besides its text: pictures, and ``remarks`` about what could not be read.
+
+    ``words`` are the person's own, where the text holds those of files too: by them examples are found.
+    """
 
     images: tuple[Image, ...] = ()
     remarks: tuple[str, ...] = ()
+    words: str = ""
 
 
 NOTHING = Heard()
@@ -73,6 +78,8 @@ class Conversations:
         self._lanes = Lanes(manner.waiting_messages)
         self._speaking: dict[str, Turn] = {}
         self._running: dict[str, asyncio.Task[object]] = {}
+        # How often the avatar was put out of a workspace: what was accepted before ends with that.
+        self._departures: Counter[str] = Counter()
 
     @property
     def in_flight(self) -> frozenset[str]:
@@ -155,7 +162,8 @@ class Conversations:
         return turn is not None and turn.stop()
 
     def stop_workspace(self, platform: str, workspace: str) -> int:
-        """End every reply being given in a workspace; how many there were."""
+        """End every reply being given in a workspace, and those that wait for their turn; how many were being given."""
+        self._departures[f"{platform}\0{workspace}"] += 1
         within = f"{platform}\0{workspace}\0"
         return sum(turn.stop() for lane, turn in self._speaking.items() if lane.startswith(within))
 
@@ -236,13 +244,19 @@ class Conversations:
         reply: Reply,
         heard: Heard,
     ) -> Spoken:
+        house = f"{place.platform}\0{place.workspace}"
+        departures = self._departures[house]
         # In a busy lane the history is not yet what it will be: there is nothing to read in the meantime.
         early = scene.conversation is None or not first
         if early and await accepted is None:
             return await self._repeated(scene, pending)
         async with self._lanes.turn(lane):
+            if self._departures[house] != departures:
+                await accepted
+                await self._interrupt(pending, "interrupted: the avatar was put out of this workspace")
+                return Spoken("cancelled", pending.id)
             known = scene.conversation.id if scene.conversation else await accepted
-            reading = asyncio.create_task(self._read(scene, place, known or "", pending))
+            reading = asyncio.create_task(self._read(scene, place, known or "", pending, heard.words))
             try:
                 if await accepted is None:
                     return await self._repeated(scene, pending)
@@ -255,7 +269,9 @@ class Conversations:
             )
             return await self._reply(turn, lane)
 
-    async def _read(self, scene: Scene, place: Place, conversation_id: str, pending: Pending) -> Shown:
+    async def _read(
+        self, scene: Scene, place: Place, conversation_id: str, pending: Pending, words: str = ""
+    ) -> Shown:
         return await self._database.read(
             lambda tx: context.read(
                 tx,
@@ -263,7 +279,7 @@ class Conversations:
                 scene.release,
                 place.channel,
                 conversation_id,
-                pending.user_text,
+                words or pending.user_text,
                 self._rules,
                 without=pending.sibling_of,
             )
@@ -314,7 +330,7 @@ class Conversations:
 
     async def _show(self, turn: Turn, exchange_id: str, sentence: str) -> str:
         if not sentence:
-            return await turn.reply.finish(End(exchange_id, turn.text, turn.end.known, turn.told))
+            return await turn.reply.finish(End(exchange_id, turn.text, turn.known, turn.told))
         await turn.reply.fail(sentence, turn.pending.reference)
         return ""
 

@@ -121,7 +121,9 @@ class Application:
         # The log keeps that there was a picture, not the picture.
         named = "".join(f"\n[picture: {name}]" for name in reading.pictures)
         remarks = tuple(f"not read: {each}" for each in reading.declined)
-        return replace(message, text=(reading.text + named).strip()), Heard(reading.images, remarks)
+        return replace(message, text=(reading.text + named).strip()), Heard(
+            reading.images, remarks, message.text
+        )
 
     @property
     def _longest(self) -> int:

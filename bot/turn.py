@@ -51,8 +51,8 @@ class Turn:
     began: float = field(default_factory=time.monotonic)
     built: Context | None = None
     text: str = ""
-    usage: Usage = field(default_factory=Usage)
-    end: Finished = field(default_factory=Finished)
+    vendor: ChatModel | None = None
+    end: Finished | None = None
     first_token_ms: int | None = None
     status: Ended = "complete"
     failure: Exception | None = None
@@ -77,6 +77,22 @@ class Turn:
         if isinstance(self.failure, VendorError):
             return str(self.failure)
         return f"{type(self.failure).__name__}: {self.failure}"
+
+    @property
+    def usage(self) -> Usage:
+        """What it cost: as the vendor told, else estimated from what went over the wire before it broke off."""
+        if self.end is not None:
+            return self.end.usage
+        if self.vendor is None or self.built is None or not self.text:
+            return Usage()
+        name = self.built.request.model
+        tokens_in, tokens_out = self.built.tokens, self.vendor.count_tokens(name, self.text)
+        return Usage(tokens_in, tokens_out, self.vendor.cost(name, tokens_in, tokens_out))
+
+    @property
+    def known(self) -> bool:
+        """Whether the model had an answer, as far as it says."""
+        return self.end is None or self.end.known
 
     @property
     def told(self) -> str:
@@ -128,7 +144,7 @@ async def generate(turn: Turn, asking: Asking, rules: Rules, manner: Manner) -> 
 def _preparing(turn: Turn, rules: Rules, manner: Manner) -> Callable[[str, ChatModel, str], ChatRequest]:
     def prepare(full: str, vendor: ChatModel, name: str) -> ChatRequest:
         sees = bool(turn.images) and vendor.sees(name)
-        turn.model, turn.blind = full, bool(turn.images) and not sees
+        turn.model, turn.vendor, turn.blind = full, vendor, bool(turn.images) and not sees
         turn.built = context.fit(
             turn.shown,
             model=name,
@@ -149,15 +165,15 @@ async def _stream(turn: Turn, asking: Asking, prepare: Callable[[str, ChatModel,
     async with aclosing(asking.stream(turn.model, prepare, turn.failed)) as stream:
         async for event in stream:
             if isinstance(event, Finished):
-                turn.end, turn.usage = event, event.usage
+                turn.end = event
             else:
                 if turn.first_token_ms is None:
                     turn.first_token_ms = turn.elapsed_ms
                 turn.text += event.text
                 await turn.reply.grow(turn.text)
-    if turn.end.reason == "length":
+    if turn.end is not None and turn.end.reason == "length":
         turn.note = "cut at the length limit"
-    elif turn.end.reason == "filtered":
+    elif turn.end is not None and turn.end.reason == "filtered":
         turn.note = "my model's content filter cut this off"
 
 
@@ -165,6 +181,7 @@ def completion(turn: Turn, holder: str) -> Completion:
     """How the exchange ended; ``holder`` still has to show it."""
     built, scene = turn.built, turn.scene
     vendor, _, _ = turn.model.partition(":")
+    usage = turn.usage
     return Completion(
         id=turn.pending.id,
         status=turn.status,
@@ -175,14 +192,14 @@ def completion(turn: Turn, holder: str) -> Completion:
         release_id=scene.release.id,
         example_ids=built.example_ids if built else (),
         example_scores=built.example_scores if built else (),
-        answered_from=turn.end.example_ids,
-        tokens_in=turn.usage.tokens_in,
-        tokens_out=turn.usage.tokens_out,
-        cost=turn.usage.cost,
+        answered_from=turn.end.example_ids if turn.end else (),
+        tokens_in=usage.tokens_in,
+        tokens_out=usage.tokens_out,
+        cost=usage.cost,
         first_token_ms=turn.first_token_ms,
         latency_ms=turn.elapsed_ms,
         error=turn.error,
-        known=turn.end.known,
+        known=turn.known,
         holder=holder,
         completed_at=clock.now(),
     )

@@ -140,9 +140,12 @@ class SqliteReader:
         self._free: list[aiosqlite.Connection] = []
         self._every: list[aiosqlite.Connection] = []
         self._seats = asyncio.Semaphore(READERS)
+        self._closed = False
 
     async def read(self, job: Job[T]) -> T:
         """Run a job that only reads, in one snapshot."""
+        if self._closed:
+            raise Unusable("The database is closed.")
         try:
             async with self._seats:
                 connection: Any = self._free.pop() if self._free else await self._connect()
@@ -157,6 +160,7 @@ class SqliteReader:
 
     async def close(self) -> None:
         """Close the connections, after what they are asked now."""
+        self._closed = True
         for connection in self._every:
             await connection.close()
         self._every.clear()

@@ -127,6 +127,10 @@ class ChatModel(Protocol):
         """Whether the model can be shown images."""
         ...
 
+    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        """US dollars of a call that did not live to tell its own usage; ``None`` when no price is known."""
+        ...
+
     async def models(self) -> Sequence[ModelInfo]:
         """The models that can be asked for now. Raises ``VendorError``."""
         ...

@@ -68,6 +68,9 @@ class Actor:
     def sees(self, model: str) -> bool:
         return False
 
+    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        return None
+
     async def models(self) -> Sequence[ModelInfo]:
         return []
 
@@ -87,6 +90,18 @@ class Clock:
 
     def __call__(self) -> float:
         return self.at
+
+
+@dataclass
+class Hanging(Actor):
+    """Lets a minute pass before it fails."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event]:
+        self.clock.at += 60
+        async for event in super().stream(request):
+            yield event
 
 
 def asking_of(

@@ -30,6 +30,8 @@ from tests.bot.actors import (
     GOOD,
     PATIENCE,
     Actor,
+    Clock,
+    Hanging,
     Take,
     ask,
     asking_of,
@@ -66,6 +68,17 @@ async def test_after_so_many_attempts_the_next_model_is_asked() -> None:
     first, second = Actor("first", [(down(),)]), Actor("second", [("Here", " I am", END)])
     assert await events(asking_of(first, second)) == [Delta("Here"), Delta(" I am"), END]
     assert (first.calls, second.calls) == (3, 1)
+
+
+async def test_whoever_waited_long_for_a_model_gets_the_next_one_at_once() -> None:
+    clock = Clock()
+    first, second = Hanging("first", [(down("time is up"),)], clock=clock), Actor("second")
+    assert await ask(asking_of(first, second, now=clock)) == "Hello there"
+    assert (first.calls, second.calls) == (1, 1)
+    alone = Hanging("first", [(down("time is up"),)], clock=clock)
+    with pytest.raises(Unavailable):
+        await ask(asking_of(alone, patience=replace(PATIENCE, fallback=()), now=clock))
+    assert alone.calls == 3
 
 
 async def test_each_model_gets_a_request_of_its_own_and_keeps_it() -> None:

@@ -415,7 +415,7 @@ async def test_stats_count(school: Theatre) -> None:
     await school.say("one")
     await school.say("two", who=BOB)
     await done(school, "rate", stars="4")
-    school.model.failure = Unavailable("down", vendor="scripted")
+    school.model.pieces, school.model.failure = [], Unavailable("down", vendor="scripted")
     await school.say("three")
     await done(school, "examples add", question="q", answer="a")
     stats = told(await done(school, "stats"))

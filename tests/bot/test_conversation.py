@@ -376,6 +376,27 @@ async def test_a_reply_that_breaks_off_stays_with_a_mark(theatre: Theatre) -> No
         spoken.exchange_id, "Hello there", note="the connection to my model broke off here"
     )
     assert len(theatre.model.asked) == 1  # what somebody read stands: nobody asks again
+    stored = await only(theatre)
+    assert (stored.tokens_out, stored.cost) == (
+        2,
+        (stored.tokens_in + 2) / 1000,
+    )  # it is paid for all the same
+    assert stored.tokens_in > 0
+
+
+async def test_what_waits_when_the_avatar_is_put_out_is_not_answered(theatre: Theatre) -> None:
+    theatre.model.gate = asyncio.Event()  # never set
+    first = asyncio.create_task(theatre.say("one"))
+    await theatre.model.begun.wait()
+    second = asyncio.create_task(theatre.say("two", who=BOB))
+    while len(theatre.services.conversations.in_flight) < 2:
+        await asyncio.sleep(0)
+    await theatre.app.left(HERE.platform, HERE.workspace)
+    assert [(await each).status for each in (first, second)] == ["cancelled", "cancelled"]
+    assert len(theatre.model.asked) == 1
+    assert [each.status for each in await every(theatre)] == ["cancelled", "interrupted"]
+    theatre.model.gate = None
+    assert (await theatre.say("back again")).status == "complete"
 
 
 async def test_stopping_the_program_leaves_what_does_not_finish_to_the_next_one(theatre: Theatre) -> None:

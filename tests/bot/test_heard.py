@@ -208,6 +208,14 @@ async def test_a_text_file_is_part_of_what_is_said_and_of_the_log(theatre: Theat
     assert (await stored(theatre)).user_text == said
 
 
+async def test_examples_are_found_by_what_the_person_said_not_by_the_file(theatre: Theatre) -> None:
+    await theatre.command("privacy consent")
+    await theatre.command("examples add", question="What is the wifi password?", answer="Ask Mara.")
+    long = Attachment("list.txt", "text/plain", b"Milk and eggs and flour and butter. " * 100)
+    await theatre.say("wifi password?", attachments=(long,))
+    assert "Ask Mara." in [shot.assistant for shot in theatre.model.asked[-1].shots]
+
+
 async def test_a_text_file_is_enough(theatre: Theatre) -> None:
     assert (await theatre.say(" ", attachments=(note(),))).status == "complete"
     assert shown(theatre.model)[0] == "[file list.txt]\n```\nMilk and eggs.\n```"

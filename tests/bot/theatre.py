@@ -104,6 +104,9 @@ class Scripted:
     def sees(self, model: str) -> bool:
         return self.seeing
 
+    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        return (tokens_in + tokens_out) / 1000
+
     async def models(self) -> Sequence[ModelInfo]:
         if self.listing is not None:
             raise self.listing

@@ -115,6 +115,10 @@ class Embedded:
         """It reads text only."""
         return False
 
+    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        """Nothing."""
+        return 0.0
+
     async def models(self) -> Sequence[ModelInfo]:
         """``base`` and the artefacts in the models directory."""
         trained = await asyncio.to_thread(artefacts.names, self._models_dir)

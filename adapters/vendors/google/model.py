@@ -87,6 +87,10 @@ class Google:
         """Gemini sees, and Gemma from 3 on."""
         return wire.sees(model)
 
+    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        """By the endpoint's price table."""
+        return prices.cost(self._endpoint.prices, model, tokens_in, tokens_out)
+
     async def models(self) -> Sequence[ModelInfo]:
         """The models that can chat, at most a minute old. Raises ``VendorError``."""
         async with self._listing:

@@ -97,6 +97,10 @@ class OpenAIChat:
         """What the endpoint says, else whether the model's name is known to be shown images."""
         return families.sees(model) if self._endpoint.sees is None else self._endpoint.sees
 
+    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        """By the endpoint's price table."""
+        return cost(self._endpoint.prices, model, tokens_in, tokens_out)
+
     async def models(self) -> Sequence[ModelInfo]:
         """What the server lists, at most 60 seconds old; of OpenAI's own only those that chat. Raises ``VendorError``."""
         now = self._clock()
