@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from adapters.platforms.discord.splitting import split, tidy
 
 # Slack takes 12,000 characters in all blocks of a message together, and counts some of them twice.
@@ -11,11 +13,12 @@ _NOTHING = "_Nothing was said._"
 _FENCE = "```"
 _CLOSINGS = ("\n```", "```", "``", "`")
 _SEEN = 24
+_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?")
 
 
 def finished(text: str) -> list[str]:
     """A final text in parts, at least one; code that is cut is closed and opened again."""
-    return split(text, LIMIT) or [_NOTHING]
+    return _headed(split(text, LIMIT)) or [_NOTHING]
 
 
 def growing(text: str) -> list[str]:
@@ -31,7 +34,26 @@ def growing(text: str) -> list[str]:
                 (last[: -len(each)] for each in _CLOSINGS if last.endswith(end + each)),
                 last,
             )
+    return _headed(parts)
+
+
+def _headed(parts: list[str]) -> list[str]:
+    """Parts in which a table that was cut begins with its headings again."""
+    for at in range(1, len(parts)):
+        if parts[at].startswith("|") and (head := _head_of(parts[at - 1])):
+            parts[at] = head + parts[at]
     return parts
+
+
+def _head_of(part: str) -> str:
+    """The headings of the table that a part ends with, and the rule below them; empty where there is none."""
+    lines = part.splitlines()
+    start = len(lines)
+    while start and lines[start - 1].startswith("|"):
+        start -= 1
+    if len(lines) - start < 2 or not _RULE.fullmatch(lines[start + 1].strip()):
+        return ""
+    return f"{lines[start]}\n{lines[start + 1]}\n"
 
 
 def beginning(text: str) -> str:

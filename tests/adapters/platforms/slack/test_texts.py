@@ -99,6 +99,17 @@ def test_a_growing_part_only_ever_becomes_longer() -> None:
     ]
 
 
+def test_a_table_that_is_cut_has_its_headings_again() -> None:
+    head = "| bird | song |\n|:-----|-----:|\n"
+    rows = [f"| bird number {at} | sings song number {at} |\n" for at in range(600)]
+    parts = finished(f"Birds:\n\n{head}{''.join(rows)}\nThat is all.")
+    assert len(parts) > 2
+    assert all(head in part for part in parts)
+    assert all(sum(row.strip() in part for part in parts) == 1 for row in rows)
+    assert growing(f"Birds:\n\n{head}{''.join(rows)}")[1].startswith(head)
+    assert all(len(part) < 12_000 for part in parts)
+
+
 def test_a_reply_that_comes_as_a_file_says_so() -> None:
     assert beginning("word " * 1000).endswith("_The whole reply is in the file._")
 
