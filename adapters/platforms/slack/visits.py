@@ -7,6 +7,7 @@ direct messages with them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -156,7 +157,15 @@ class Visit:
         What only one person sees cannot be changed, but for the question whose button they pressed. So it is said once
         where they asked, and what takes longer is shown in the direct messages with them.
         """
-        message = Shown(text)
+        try:
+            # How far it is interests nobody any more once Slack has time for it again.
+            async with asyncio.timeout(self.desk.wire.tempo.call):
+                return await self._redraw(Shown(text), in_place=in_place)
+        except TimeoutError:
+            log.info("progress is not shown", reference=self.reference)
+            return False
+
+    async def _redraw(self, message: Shown, *, in_place: bool) -> bool:
         if self._drawn is not None:
             return await self._change(*self._drawn, message)
         if in_place and self.ephemeral and self.desk.addresses.left(self.origin.url) > 1:
