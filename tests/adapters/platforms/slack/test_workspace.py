@@ -311,3 +311,45 @@ async def test_somebody_elses_question_is_not_answered_for_them(house: Open) -> 
         asked.ephemeral_for = None  # as though it stood there for all to see
         await it.bea.clicks(asked, "Yes")
         await it.answer(it.bea, "This question is for somebody else.")
+
+
+async def test_a_busy_slack_is_waited_for(house: Open) -> None:
+    async with house() as it:
+        reply = await it.ask(it.ann)
+        it.world.faults.answer("chat.postEphemeral", 429, retry_after=0.01, times=2)
+        await it.ann.clicks(reply, "Good reply")
+        await it.answer(it.ann, "Thanks — noted 5 of 5.")
+        assert it.told(it.ann, it.ann.direct) == []
+
+
+async def test_where_nobody_can_be_told_alone_they_are_told_directly(house: Open) -> None:
+    async with house() as it:
+        reply = await it.ask(it.ann)
+        it.world.faults.answer("chat.postEphemeral", error="user_not_in_channel", times=None)
+        it.world.faults.answer("response_url", 500, times=None)
+        await it.ann.clicks(reply, "Good reply")
+        await it.answer(it.ann, "Thanks — noted 5 of 5.", it.ann.direct)
+
+
+async def test_who_was_just_made_an_admin_is_one_and_who_is_none_any_more_is_none(house: Open) -> None:
+    async with house() as it:
+        refused = await it.ann.slash("/understudy", "examples remove 1", it.general)
+        await it.world.until(lambda: refused.replies)
+        it.ann.admin = True
+        asked = await it.ann.slash("/understudy", "examples remove 1", it.general)
+        await it.world.until(lambda: asked.replies)
+        [question] = asked.replies
+        assert question.labels == ["Yes, go on", "Cancel"]
+        it.ann.admin = False
+        await it.ann.clicks(question, "Yes, go on")
+        await it.world.until(lambda: question.shown.startswith("⚠️ `/understudy examples remove` is for"))
+
+
+async def test_what_is_told_twice_counts_once(house: Open) -> None:
+    async with house() as it:
+        it.world.deliveries.twice = True
+        reply = await it.ask(it.ann)
+        await it.ann.reacts(reply, "thumbsdown")
+        await it.ann.opens_home()
+        await it.world.until(lambda: it.ann.home)
+        assert len([each for each in it.told(it.ann) if "Good reply" in each.labels]) == 1
