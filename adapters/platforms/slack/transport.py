@@ -28,6 +28,8 @@ HEALTH, READY = "/health", "/ready"
 
 _LARGEST_REQUEST = 4 * 1024 * 1024
 _SHUTDOWN_SECONDS = 5.0
+# Whoever finds no room in the queue knocks again only after a second, a third of the time there is to acknowledge.
+_BACKLOG = 2048
 
 # bolt and the client tell too much: bodies of requests at their most talkative, and work that goes into texts nobody reads.
 QUIET = logging.getLogger(__name__ + ".client")
@@ -133,7 +135,7 @@ class Endpoint:
         await self._runner.setup()
         host, port = self._options.http_host, self._options.http_port
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(self._runner, host, port, backlog=_BACKLOG).start()
         except OSError as error:
             await self._runner.cleanup()
             raise UserError(
