@@ -13,8 +13,12 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
+from adapters.platforms.base import Answer, Call, Command, Param
 from adapters.platforms.discord.options import Options as DiscordOptions
 from adapters.platforms.discord.platform import Discord
+from adapters.platforms.slack.manifest import manifest
+from adapters.platforms.slack.options import Options as SlackOptions
+from adapters.platforms.slack.platform import Slack
 from adapters.platforms.terminal.chat import Chat
 from adapters.platforms.terminal.keyboard import Commands, Keyboard, history_at
 from adapters.platforms.terminal.screen import Screen
@@ -25,6 +29,9 @@ from storage import clock
 from storage.ids import new_id
 from tests.bot.theatre import Theatre
 from tests.servers.discord import Channel, DiscordServer, Message, NotPossible, Permission, Person
+from tests.servers.slack import Channel as SlackChannel
+from tests.servers.slack import Member, SlackServer
+from tests.servers.slack import Message as SlackMessage
 
 Values = Mapping[str, Value]
 
@@ -190,6 +197,86 @@ class DiscordRoom:
         return f"{question.shown}\n{pressed.content}"
 
 
+class SlackRoom:
+    """A thread of a local Slack, begun by a mention; commands are given in it by the mention form."""
+
+    def __init__(self, world: SlackServer, channel: SlackChannel, person: Member) -> None:
+        self._world = world
+        self._channel = channel
+        self._person = person
+        self._thread: SlackMessage | None = None
+        self.key = ("slack", channel.team.id)
+
+    async def says(self, text: str, *, agree: bool | None = None) -> str:
+        before = len(self._seen())
+        if self._thread is None:
+            self._thread = await self._person.says(self._channel, text, mention=self._world.bot)
+        else:
+            await self._person.says(self._channel, text, thread=self._thread)
+        answer = await self._answer(before)
+        return f"{answer.shown}\n{await self._agreed(answer, agree)}"
+
+    async def rates(self, stars: int | None, *, agree: bool | None = None) -> str:
+        answer = await self._given("rate", {"stars": "none" if stars is None else str(stars)})
+        return f"{answer.shown}\n{await self._agreed(answer, agree)}"
+
+    async def gives(
+        self, command: str, values: Values | None = None, *, confirm: bool = False, until: str = ""
+    ) -> str:
+        before = len(self._seen())
+        answer = await self._given(command, values or {})
+        if confirm:
+            question = answer.shown
+            await self._person.clicks(answer, "Yes, go on")
+            await self._world.until(lambda: answer.shown != question or len(self._seen()) > before + 1, 15)
+            answer = await self._answer(before)
+        await self._world.until(lambda: until in self._since(before), 15)
+        return self._since(before)
+
+    async def stops(self, text: str, begun: asyncio.Event) -> str:
+        before = len(self._seen())
+        self._thread = await self._person.says(self._channel, text, mention=self._world.bot)
+        await begun.wait()
+        await self._given("stop", {})
+        await self._world.until(lambda: "stopped" in self._since(before), 15)
+        return self._since(before)
+
+    async def _given(self, command: str, values: Values) -> SlackMessage:
+        declared = Command(command, "", _nothing, params=tuple(Param(name, "") for name in values))
+        line = format_line(declared, dict(values))
+        before = len(self._seen())
+        await self._person.says(self._channel, line, mention=self._world.bot, thread=self._thread)
+        return await self._answer(before)
+
+    def _seen(self) -> list[SlackMessage]:
+        return [each for each in self._channel.seen_by(self._person) if each.author is self._world.bot]
+
+    def _since(self, before: int) -> str:
+        return "\n".join(each.shown for each in self._seen()[before:])
+
+    async def _answer(self, before: int) -> SlackMessage:
+        def done() -> bool:
+            fresh = self._seen()[before:]
+            return bool(fresh) and all(_told(each.shown) and not each.streaming for each in fresh)
+
+        await self._world.until(done, 15)
+        return self._seen()[-1]
+
+    async def _agreed(self, question: SlackMessage, agree: bool | None) -> str:
+        if agree is None:
+            return ""
+        await self._world.until(lambda: any("Yes" in each.labels for each in self._seen()), 15)
+        question = next(each for each in self._seen() if "Yes" in each.labels)
+        before, asked = len(self._seen()), question.shown
+        await self._person.clicks(question, "Yes" if agree else "No")
+        await self._world.until(lambda: len(self._seen()) > before or question.shown != asked, 15)
+        return f"{question.shown}\n{self._since(before)}"
+
+
+async def _nothing(_call: Call) -> Answer:
+    return Answer()
+
+
 def _told(shown: str) -> bool:
     """Whether there is more to read than that something is being done."""
     return bool(shown) and shown not in {"-# …", "…"}
@@ -220,4 +307,22 @@ async def discord(theatre: Theatre, folder: Path) -> AsyncGenerator[Room]:
             await asyncio.gather(serving, return_exceptions=True)
 
 
-ROOMS = {"terminal": terminal, "discord": discord}
+@asynccontextmanager
+async def slack(theatre: Theatre, folder: Path) -> AsyncGenerator[Room]:
+    """A local Slack that the platform is connected to by a socket."""
+    async with SlackServer() as world:
+        options = SlackOptions(api_url=world.api_url, edit_seconds=0.02)
+        world.install(manifest(theatre.app.commands, options))
+        team = world.team()
+        platform = Slack(world.bot_token, world.app_token, world.signing_secret, options, clock.now)
+        serving = asyncio.create_task(platform.run(theatre.app, theatre.app))
+        try:
+            await world.connected()
+            yield SlackRoom(world, team.channel("general"), team.owner)
+        finally:
+            await platform.close()
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+ROOMS = {"terminal": terminal, "discord": discord, "slack": slack}
