@@ -14,8 +14,8 @@ import discord
 
 from adapters.platforms.base import Answer, Button, Field, File, Form
 from adapters.platforms.discord import controls
-from adapters.platforms.discord.splitting import split
-from adapters.platforms.discord.tables import csv_of, drawn
+from adapters.platforms.splitting import split
+from adapters.platforms.tables import csv_of, drawn
 
 MESSAGE: Final = 2_000
 """Characters of one message."""

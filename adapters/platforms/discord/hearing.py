@@ -17,7 +17,7 @@ from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import place_of, target_of, who_of
 from adapters.platforms.discord.replies import FAILURES, DiscordReply
 from adapters.platforms.discord.sending import Wire, say, until_done
-from adapters.platforms.discord.splitting import split
+from adapters.platforms.splitting import split
 
 log = structlog.get_logger()
 

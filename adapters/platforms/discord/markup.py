@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import discord
 
-from adapters.platforms.discord.splitting import tidy
+from adapters.platforms.splitting import tidy
 
 _MARK = re.compile(r"<(?:@!?(\d+)|@&(\d+)|#(\d+)|a?:(\w+):\d+|/([^:>]+):\d+|t:(-?\d+)(?::\w)?)>")
 _GAP = re.compile(r" {2,}")

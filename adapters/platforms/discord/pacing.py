@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+from adapters.platforms.window import Window
+
 _SLOTS = 5
 _KEPT = 1
 _CHANNELS = 512
@@ -24,26 +26,6 @@ class Growing(Protocol):
     def draw(self) -> bool:
         """It is its turn; False when it has nothing to draw any more."""
         ...
-
-
-class Window:
-    """How many times something may happen in a span of seconds."""
-
-    __slots__ = ("_seconds", "_slots", "_times")
-
-    def __init__(self, slots: int, seconds: float) -> None:
-        self._slots = slots
-        self._seconds = seconds
-        self._times: deque[float] = deque(maxlen=slots)
-
-    def spend(self, now: float) -> None:
-        """It happens now."""
-        self._times.append(now)
-
-    def free_at(self, kept: int) -> float:
-        """When there is a slot again beside those that are ``kept`` for others."""
-        use = self._slots - kept
-        return self._times[-use] + self._seconds if len(self._times) >= use else 0.0
 
 
 class Lane:

@@ -18,6 +18,7 @@ from adapters.platforms.discord.controls import (
     row,
     stop_components,
 )
+from adapters.platforms.discord.notes import beginning, with_note
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import target_of
 from adapters.platforms.discord.posted import Posted, control_ids, find_posted, nonce_of
@@ -31,7 +32,7 @@ from adapters.platforms.discord.sending import (
     until_done,
     wire_of,
 )
-from adapters.platforms.discord.splitting import beginning, split, tidy, with_note
+from adapters.platforms.splitting import split, tidy
 
 log = structlog.get_logger()
 

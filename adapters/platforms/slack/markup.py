@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapters.platforms.discord.splitting import tidy
 from adapters.platforms.slack.people import People
+from adapters.platforms.splitting import tidy
 
 _MARK = re.compile(r"<([@#!]?)([^<>|\n]+)(?:\|([^<>\n]*))?>")
 _PERSON = re.compile(r"<@([UW][A-Z0-9]+)")

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from adapters.platforms.discord.pacing import Window
 from adapters.platforms.slack.tempo import Tempo
+from adapters.platforms.window import Window
 
 _KEPT_SHARE = 0.1
 

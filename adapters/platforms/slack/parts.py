@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adapters.platforms.discord.splitting import split, tidy
+from adapters.platforms.splitting import split, tidy
 
 # Slack takes 12,000 characters in all blocks of a message together, and counts some of them twice.
 LIMIT = 11_000

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from adapters.platforms.base import Table
-from adapters.platforms.discord.tables import Drawn, csv_of
-from adapters.platforms.discord.tables import drawn as columns_of
+from adapters.platforms.tables import Drawn, csv_of
+from adapters.platforms.tables import drawn as columns_of
 
 __all__ = ["Drawn", "csv_of", "drawn"]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapters.platforms.base import Answer, Button, Call, Field, File, Table
 from adapters.platforms.discord import controls
 from adapters.platforms.discord.answers import Kept, Payload, Step, payload, press_id, question
-from adapters.platforms.discord.tables import WIDTH, drawn
+from adapters.platforms.tables import WIDTH, drawn
 from tests.adapters.platforms.discord.interactive import ASK, EXCHANGE, FakeHost, command, world
 
 

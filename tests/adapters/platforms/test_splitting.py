@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.platforms.discord.splitting import LIMIT, beginning, split, with_note
+from adapters.platforms.discord.notes import beginning, with_note
+from adapters.platforms.splitting import LIMIT, split
 
 PIECES = st.sampled_from(
     [

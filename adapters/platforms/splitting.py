@@ -1,4 +1,4 @@
-"""A long text in messages that Discord takes: cut where a reader would pause, never inside what belongs together.
+"""A long text in several messages: cut where a reader would pause, never inside what belongs together.
 
 Each cut depends on no more of the text than fits into one message: once made, it stays where it is while the text grows.
 """
@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 LIMIT = 2000
 
-_SHORT = 400
 _FENCE = "```"
 _CLOSING = "\n```"
 _RUN = re.compile(r"`{3,}")
@@ -37,10 +36,10 @@ def split(text: str, limit: int = LIMIT) -> list[str]:
         rest = text[start:]
         whole = prefix + rest
         closing = _closing(whole)
-        if _units(whole) + len(closing) <= limit:
+        if units(whole) + len(closing) <= limit:
             parts.append(whole + closing)
             break
-        room = limit - _units(prefix) - len(_CLOSING)
+        room = limit - units(prefix) - len(_CLOSING)
         window = rest[: _reach(rest, room)]
         at = _best(window, rest[len(window)], inside=bool(prefix))
         whole = prefix + rest[:at]
@@ -56,26 +55,8 @@ def split(text: str, limit: int = LIMIT) -> list[str]:
     return parts
 
 
-def with_note(parts: Sequence[str], note: str, limit: int = LIMIT) -> list[str]:
-    """The parts with a remark in small type below the last, or by itself where there is no room."""
-    made = list(parts)
-    if not note:
-        return made
-    small = "-# " + " ".join(tidy(note).split())[: limit // 2]
-    if made and _units(made[-1]) + 1 + _units(small) <= limit:
-        made[-1] += "\n" + small
-    else:
-        made.append(small)
-    return made
-
-
-def beginning(text: str) -> str:
-    """How a text begins that comes as a file."""
-    return split(text, _SHORT)[0] + "\n-# The whole reply is in the file."
-
-
 def tidy(text: str) -> str:
-    """``text`` as Discord takes it: no half characters, one sort of line end, nothing blank around it."""
+    """``text`` as every platform takes it: no half characters, one sort of line end, nothing blank around it."""
     if not text.isascii():
         text = _SURROGATES.sub("\ufffd", text)
     if "\r" in text:
@@ -83,7 +64,7 @@ def tidy(text: str) -> str:
     return text.strip()
 
 
-def _units(text: str) -> int:
+def units(text: str) -> int:
     """The length as the strictest reader counts it: characters beyond the basic plane are two."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
@@ -91,10 +72,10 @@ def _units(text: str) -> int:
 def _reach(text: str, room: int) -> int:
     """How many characters of ``text`` fit into ``room``, at least one."""
     end = min(room, len(text))
-    over = _units(text[:end]) - room
+    over = units(text[:end]) - room
     while over > 0 and end > 1:
         end -= max(1, over // 2)
-        over = _units(text[:end]) - room
+        over = units(text[:end]) - room
     return max(end, 1)
 
 
