@@ -27,6 +27,7 @@ COMMANDS: dict[str, set[str]] = {
     "models": set(),
     "notices": set(),
     "discord": {"invite"},
+    "slack": {"manifest"},
     "privacy": {"show", "consent", "withdraw", "delete"},
     "check": set(),
 }
