@@ -1,0 +1,28 @@
+"""What the moderation said of rows, kept in the database of a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from adapters.vendors.base import Flag
+from storage import clock, verdicts
+from storage.database import Database
+from storage.verdicts import Verdict
+
+
+class Quarantine:
+    """The verdicts of one workspace."""
+
+    def __init__(self, database: Database, workspace_id: str) -> None:
+        self._database = database
+        self._workspace_id = workspace_id
+
+    async def known(self, hashes: Sequence[str]) -> Mapping[str, Verdict]:
+        """Those that were judged already."""
+        return await self._database.read(lambda tx: verdicts.known(tx, self._workspace_id, hashes))
+
+    async def put(self, flags: Mapping[str, Flag]) -> None:
+        """Keep what was said."""
+        at = clock.now()
+        said = [Verdict(hash_, flag.flagged, flag.categories, False, at) for hash_, flag in flags.items()]
+        await self._database.write(lambda tx: verdicts.put(tx, self._workspace_id, said))

@@ -1,0 +1,408 @@
+"""Texts that are the same, or nearly: which of some millions resemble each other, without holding any of them.
+
+Two texts are near when the sets of their three-word shingles have a Jaccard similarity of the threshold or more. Which
+pairs are worth comparing, MinHash signatures tell (Broder, "On the resemblance and containment of documents", 1997;
+``rensa`` computes them): those that agree in a whole band of values. At 16 bands of 8 values a pair of similarity s is
+compared with probability 1 - (1 - s^8)^16, and then by its shingles themselves, so that what is joined is near:
+
+    s            0.5   0.6   0.7   0.8   0.85  0.9   0.95
+    compared     0.06  0.24  0.61  0.95  0.99  1.00  1.00
+
+Bands and hashes of shingles wait on disk, some 450 bytes for a text of 60 words; in memory there are about forty bytes a
+text and one partition.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import unicodedata
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, cast
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # compiled, without stubs
+
+VALUES: Final = 128
+BANDS: Final = 16
+SHINGLE: Final = 3
+LEAST_WORDS: Final = 8
+"""Shorter texts are the same or are not: one other word makes another text of them."""
+
+_SEED: Final = 20261121
+_BATCH: Final = (
+    256  # texts between two writes: some milliseconds, as whoever adds may be answering people meanwhile
+)
+_BATCH_WORDS: Final = 100_000
+_KEY_FILES: Final = 16
+_BAND_FILES: Final = 64
+_WINDOW: Final = 16
+_CHUNK: Final = 8_192  # pairs looked at together ...
+_CHUNK_SHINGLES: Final = 500_000  # ... and about how many shingles of theirs
+
+_KEY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("index", "<u4")])
+_BAND: Final = np.dtype([("band", "<u8"), ("text", "<u4")])
+
+# The two ways to words must find the same ones: lower-cased runs of letters and digits; letters of scripts that put no
+# space between words one by one.
+_ASCII: Final = bytes(
+    ord(chr(code).lower()) if chr(code).isalnum() and code < 128 else 32 for code in range(256)
+)
+_WORD: Final = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+    r"|[^\W_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+_MARKS: Final = ".,!?;:…。，！？"
+
+
+class Stopped(Exception):
+    """Whoever asked for the groups does not want them any more."""
+
+
+def normalise(text: str) -> str:
+    """The text in one case, in Unicode's compatibility form, with single spaces."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    # Twice, as a compatibility form can be a capital and a folded letter can have another form.
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(text.split())
+
+
+def words(normal: str) -> list[bytes]:
+    """The words of a normalised text, without punctuation."""
+    if normal.isascii():
+        return normal.encode().translate(_ASCII).split()
+    return " ".join(_WORD.findall(normal)).encode("utf-8", "surrogatepass").split()
+
+
+def shingles(text: str) -> frozenset[tuple[bytes, ...]]:
+    """What the similarity of texts is defined by: each run of three words in it."""
+    found = words(normalise(text))
+    return frozenset(tuple(found[at : at + SHINGLE]) for at in range(len(found) - SHINGLE + 1))
+
+
+def _bare(normal: str) -> str:
+    """A short text as it is compared: without the marks at the ends of words, unless there is nothing else."""
+    return " ".join(word.rstrip(_MARKS) or word for word in normal.split(" "))
+
+
+class Duplicates:
+    """Finds groups of texts that are the same or near. Texts are numbered 0, 1, 2, … as they are added.
+
+    The order in which texts come changes nothing but their numbers. Groups are connected: where A is near B and B near C,
+    the three are one group whatever A and C share. Texts of fewer than ``LEAST_WORDS`` words are the same when they differ
+    in nothing but case, spaces, forms of characters and marks at the ends of words.
+
+    ``folder`` holds a temporary folder of its own until ``close``. Not for several threads at once.
+    """
+
+    def __init__(self, folder: Path, *, threshold: float = 0.8) -> None:
+        if not 0 < threshold <= 1:
+            raise ValueError(f"a similarity is above 0 and at most 1, not {threshold}")
+        self._threshold = threshold
+        self._kept = tempfile.TemporaryDirectory(prefix="duplicates-", dir=folder)
+        self._files = contextlib.ExitStack()
+        self._files.callback(self._kept.cleanup)
+        at = Path(self._kept.name)
+        self._key_files = [self._open(at / f"keys{number}") for number in range(_KEY_FILES)]
+        self._band_files = [self._open(at / f"bands{number}") for number in range(_BAND_FILES)]
+        self._shingle_file = self._open(at / "shingles")
+        self._signed = array("I")  # the numbers of the texts that have shingles
+        self._shingle_ends = array("Q", [0])
+        self._count = 0
+        self._keys = bytearray()
+        self._words = array("I")
+        self._ends = array("I")
+
+    def __enter__(self) -> Duplicates:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what is on disk. Closing again does nothing."""
+        self._files.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, text: str) -> int:
+        """The number of the text."""
+        index = self._count
+        self._count += 1
+        normal = normalise(text)
+        found = words(normal)
+        if len(found) >= LEAST_WORDS:
+            self._words.extend(map(crc32, found))
+            self._ends.append(len(self._words))
+            self._signed.append(index)
+        else:
+            normal = _bare(normal)
+        self._keys += blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if len(self._keys) >= 16 * _BATCH or len(self._words) >= _BATCH_WORDS:
+            self._flush()
+        return index
+
+    def add_many(self, texts: Sequence[str]) -> None:
+        """Several texts, in order."""
+        for text in texts:
+            self.add(text)
+
+    def groups(
+        self,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> NDArray[np.int64]:
+        """For each text the smallest number in its group, its own where it is alone.
+
+        ``progress`` is told the share that is done, 0..1. Raises ``Stopped`` soon after ``stop()`` is true.
+        """
+        self._flush()
+        for file in (*self._key_files, *self._band_files, self._shingle_file):
+            file.flush()
+        rank, first = self._same(stop)
+        progress(0.1)
+        signed = np.array(self._signed, dtype=np.uint32)
+        place = rank[signed]
+        # Of texts that are the same one stands for all: a million greetings are one text in their bucket.
+        stands = first[place] == signed
+        joined = _Joined(len(first))
+        for number, file in enumerate(self._band_files):
+            records = _read(file, _BAND)
+            for left, right in _pairs(records[stands[records["text"]]], place):
+                self._join(joined, left, right, place, stop)
+            _go_on(stop)
+            progress(0.1 + 0.9 * (number + 1) / _BAND_FILES)
+        root = joined.find(np.arange(len(first), dtype=np.int64))
+        smallest = np.full(len(first), self._count, dtype=np.int64)
+        np.minimum.at(smallest, root, first)
+        return smallest[root[rank]]
+
+    # -- while texts come in
+
+    def _open(self, path: Path) -> BinaryIO:
+        return self._files.enter_context(path.open("w+b"))
+
+    def _flush(self) -> None:
+        count = len(self._keys) // 16
+        if not count:
+            return
+        keys = np.empty(count, dtype=_KEY)
+        halves = np.frombuffer(bytes(self._keys), dtype="<u8").reshape(count, 2)
+        keys["high"], keys["low"] = halves[:, 0], halves[:, 1]
+        keys["index"] = np.arange(self._count - count, self._count)
+        _spread(keys, keys["high"], self._key_files)
+        self._keys.clear()
+        if self._ends:
+            signatures = self._signatures()
+            bands = np.empty((len(signatures), BANDS), dtype=_BAND)
+            bands["band"] = _bands(signatures)
+            first = len(self._signed) - len(signatures)
+            bands["text"] = np.arange(first, len(self._signed))[:, None]
+            flat = bands.reshape(-1)
+            _spread(flat, flat["band"], self._band_files)
+            del self._words[:], self._ends[:]
+
+    def _signatures(self) -> NDArray[np.uint32]:
+        """One row of ``VALUES`` for each text that waits; their shingles go to the disk."""
+        found = np.array(self._words, dtype=np.uint64)
+        ends = np.array(self._ends, dtype=np.uint64)
+        mixed = _mixed(found[:-2] << np.uint64(32) | found[1:-1])
+        mixed = _mixed(mixed + found[2:])
+        # Shingles that begin in one text and end in the next are none.
+        inside = np.ones(len(mixed), dtype=bool)
+        inner = ends[:-1].astype(np.int64)
+        inside[inner - 1] = inside[inner - 2] = False
+        offsets = np.zeros(len(ends) + 1, dtype=np.uint64)
+        offsets[1:] = ends - np.uint64(2) * np.arange(1, len(ends) + 1, dtype=np.uint64)
+        mixed = mixed[inside]
+        self._shingle_file.write(mixed.astype("<u4").tobytes())
+        before = np.uint64(self._shingle_ends[-1])
+        self._shingle_ends.extend((offsets[1:] + before).tolist())
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(mixed, offsets, VALUES, _SEED)
+        rows = cast("list[list[int]]", matrix.to_rows())
+        values = np.fromiter(chain.from_iterable(rows), dtype=np.uint32, count=len(rows) * VALUES)
+        return values.reshape(len(rows), VALUES)
+
+    # -- when all are there
+
+    def _same(self, stop: Callable[[], bool]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """For each text the place of its content among all contents, sorted by hash; for each content its first text."""
+        rank = np.empty(self._count, dtype=np.uint32)
+        firsts: list[NDArray[np.uint32]] = []
+        base = 0
+        for file in self._key_files:
+            _go_on(stop)
+            keys = _read(file, _KEY)
+            if not len(keys):
+                continue
+            keys = keys[np.lexsort((keys["index"], keys["low"], keys["high"]))]
+            new = np.ones(len(keys), dtype=bool)
+            new[1:] = (keys["high"][1:] != keys["high"][:-1]) | (keys["low"][1:] != keys["low"][:-1])
+            rank[keys["index"]] = base + np.cumsum(new) - 1
+            firsts.append(keys["index"][new])
+            base += len(firsts[-1])
+        return rank, np.concatenate(firsts) if firsts else np.empty(0, dtype=np.uint32)
+
+    def _join(
+        self,
+        joined: _Joined,
+        left: NDArray[np.uint32],
+        right: NDArray[np.uint32],
+        place: NDArray[np.uint32],
+        stop: Callable[[], bool],
+    ) -> None:
+        """Join those pairs, by their places among the texts with shingles, that are near and not one already."""
+        for at in range(0, len(left), _CHUNK):
+            _go_on(stop)
+            one, other = left[at : at + _CHUNK], right[at : at + _CHUNK]
+            apart = joined.find(place[one]) != joined.find(place[other])
+            one, other = one[apart], other[apart]
+            ends = np.cumsum(self._sizes(one) + self._sizes(other)) // _CHUNK_SHINGLES
+            for part in np.split(np.arange(len(one)), np.flatnonzero(np.diff(ends)) + 1):
+                if len(part):
+                    near = self._similarity(one[part], other[part]) >= self._threshold - 1e-9
+                    joined.join(place[one[part][near]], place[other[part][near]])
+
+    def _sizes(self, texts: NDArray[np.uint32]) -> NDArray[np.int64]:
+        ends = np.frombuffer(self._shingle_ends, dtype=np.int64)
+        return ends[texts + np.uint32(1)] - ends[texts]
+
+    def _similarity(self, left: NDArray[np.uint32], right: NDArray[np.uint32]) -> NDArray[np.float64]:
+        """The Jaccard similarity of the shingles of each pair."""
+        one, other = self._shingles(left), self._shingles(right)
+        pairs = np.uint64(32)
+        both = np.concatenate((one, other))
+        both.sort()
+        shared = np.bincount((both[1:][both[1:] == both[:-1]] >> pairs).astype(np.int64), minlength=len(left))
+        all_ = np.bincount((both >> pairs).astype(np.int64), minlength=len(left)) - shared
+        return shared / all_
+
+    def _shingles(self, texts: NDArray[np.uint32]) -> NDArray[np.uint64]:
+        """The distinct shingles of each text, with its place in ``texts`` in the upper half."""
+        # Read and not mapped: what is mapped counts as memory of the process while it is looked at.
+        file, ends = self._shingle_file.fileno(), self._shingle_ends
+        read: list[bytes] = []
+        for text in texts.tolist():
+            start = ends[text]
+            read.append(os.pread(file, 4 * (ends[text + 1] - start), 4 * start))
+        found = np.frombuffer(b"".join(read), dtype="<u4").astype(np.uint64)
+        of = np.repeat(np.arange(len(texts), dtype=np.uint64), self._sizes(texts))
+        return np.unique(of << np.uint64(32) | found)
+
+
+class _Joined:
+    """Sets that grow together; each is known by its smallest member."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = np.arange(size, dtype=np.int64)
+
+    def find(self, members: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The smallest member of the set of each."""
+        root = self._parent[members]
+        while True:
+            above = self._parent[root]
+            if np.array_equal(above, root):
+                break
+            # Halving the way up for those who come next: a chain of a thousand takes ten rounds.
+            self._parent[root] = self._parent[above]
+            root = above
+        self._parent[members] = root
+        return root
+
+    def join(self, left: NDArray[np.integer], right: NDArray[np.integer]) -> None:
+        """Make one set of the two sets of each pair."""
+        while True:
+            one, other = self.find(left), self.find(right)
+            apart = one != other
+            if not apart.any():
+                return
+            low, high = np.minimum(one, other)[apart], np.maximum(one, other)[apart]
+            np.minimum.at(self._parent, high, low)
+            # Of several sets that one is to join at once it joined the lowest; the others come in the next round.
+            left, right = left[apart], right[apart]
+
+
+def _pairs(
+    records: NDArray[np.void], place: NDArray[np.uint32]
+) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32]]]:
+    """Pairs of signatures to compare: in each bucket all of a few; of many, each with the first and the next sixteen.
+
+    That is linear however large a bucket is, and by an order that follows from the contents.
+    """
+    order = np.argsort(records["band"])
+    band = records["band"][order]
+    again = np.zeros(len(band), dtype=bool)
+    again[1:] = band[1:] == band[:-1]
+    again[:-1] |= again[1:]
+    band, text = band[again], records["text"][order[again]]
+    order = np.lexsort((place[text], band))
+    band, text = band[order], text[order]
+    if not len(band):
+        return
+    starts = np.ones(len(band), dtype=bool)
+    starts[1:] = band[1:] != band[:-1]
+    leader = text[np.maximum.accumulate(np.where(starts, np.arange(len(band)), 0))]
+    yield leader[~starts], text[~starts]
+    for step in range(1, _WINDOW + 1):
+        together = band[step:] == band[:-step]
+        if not together.any():
+            return
+        yield text[:-step][together], text[step:][together]
+
+
+def _spread(records: NDArray[np.void], hashes: NDArray[np.uint64], files: Sequence[BinaryIO]) -> None:
+    """Append each record to the file that the highest bits of its hash name."""
+    shift = np.uint64(65 - len(files).bit_length())
+    number = (hashes >> shift).astype(np.uint8)
+    order = np.argsort(number, kind="stable")
+    data = records[order].tobytes()
+    size = records.dtype.itemsize
+    ends = np.searchsorted(number[order], np.arange(len(files)), side="right").tolist()
+    start = 0
+    for file, end in zip(files, ends, strict=True):
+        if end > start:
+            file.write(data[start * size : end * size])
+        start = end
+
+
+def _read(file: BinaryIO, kind: np.dtype[np.void]) -> NDArray[np.void]:
+    file.seek(0)
+    found = np.frombuffer(file.read(), dtype=kind)
+    file.seek(0, os.SEEK_END)
+    return found
+
+
+def _bands(signatures: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """A hash of each band of each signature; the same values in another band have another one."""
+    values = signatures.reshape(len(signatures), BANDS, VALUES // BANDS).astype(np.uint64)
+    hashes = np.broadcast_to(np.arange(1, BANDS + 1, dtype=np.uint64), values.shape[:2])
+    for at in range(0, values.shape[2], 2):
+        hashes = _mixed(hashes + (values[:, :, at] << np.uint64(32) | values[:, :, at + 1]))
+    return hashes
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _go_on(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Stopped
