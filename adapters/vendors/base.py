@@ -149,6 +149,27 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """A moderator's verdict on a text: the ``categories`` that it falls under, and ``scores``, 0..1, by category."""
+
+    flagged: bool
+    categories: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+class Moderator(Protocol):
+    """A model that says which texts are harmful."""
+
+    async def judge(self, texts: Sequence[str]) -> Sequence[Flag]:
+        """A flag for each text, in order. Raises ``VendorError``."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model that can be chosen. ``shutdown_date`` is YYYY-MM-DD, ``None`` when none is announced."""
 

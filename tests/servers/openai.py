@@ -33,6 +33,10 @@ OTHER_MODELS: Final = (
     "text-embedding-3-small", "whisper-1", "tts-1", "dall-e-3", "gpt-image-1", "omni-moderation-latest", "sora-2",
 )  # fmt: skip
 SHUTDOWN: Final = {"gpt-4.1-mini": "2027-01-14", "gpt-4o-mini": "2027-01-14"}
+_CATEGORIES: Final = (
+    "hate", "hate/threatening", "harassment", "harassment/threatening", "illicit", "illicit/violent", "self-harm",
+    "self-harm/intent", "self-harm/instructions", "sexual", "sexual/minors", "violence", "violence/graphic",
+)  # fmt: skip
 _REASONING: Final = ("gpt-5", "o1", "o3", "o4")
 
 
@@ -121,12 +125,17 @@ class OpenAIServer(Loopback):
         self.headers: list[Mapping[str, str]] = []
         self.queries: list[Mapping[str, str]] = []
         self.models: dict[str, dict[str, Any]] = {name: _model(name) for name in CHAT_MODELS + OTHER_MODELS}
+        # Texts with one of these words are flagged as harassment; a failure here comes before an answer.
+        self.harmful: set[str] = {"idiot"}
+        self.moderation_failures: deque[Failure] = deque()
+        self.moderated: list[dict[str, Any]] = []
         self.asked = asyncio.Event()
         self.began = asyncio.Event()
         self.closed = asyncio.Event()
         self._answers = 0
         for base in ("/v1", "/openai/v1"):  # Azure has the same API at the second
             self.application.router.add_post(f"{base}/chat/completions", self._chat)
+            self.application.router.add_post(f"{base}/moderations", self._moderate)
             self.application.router.add_get(f"{base}/models", self._list)
             self.application.router.add_get(f"{base}/models/{{name:.+}}", self._retrieve)
 
@@ -163,6 +172,23 @@ class OpenAIServer(Loopback):
                 Failure(404, "model_not_found", f"The model '{name}' does not exist", param="model")
             )
         return web.json_response(self.models[name], headers=self._ids())
+
+    async def _moderate(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.moderated.append(body)
+        if failure := self._unfit(request):
+            return self._failed(failure)
+        if self.moderation_failures:
+            return self._failed(self.moderation_failures.popleft())
+        if body.get("model", "omni-moderation-latest") not in self.models:
+            return self._failed(no_model(body["model"]))
+        given = body.get("input")
+        texts: list[Any] = [given] if isinstance(given, str) else given
+        if not texts or not all(isinstance(text, str) for text in texts):
+            return self._failed(Failure(400, None, "'$.input' is invalid.", param="input"))
+        results = [_moderation(any(word in text for word in self.harmful)) for text in texts]
+        answer = {"id": "modr-00000001", "model": "omni-moderation-latest", "results": results}
+        return web.json_response(answer, headers=self._ids())
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -251,6 +277,15 @@ class OpenAIServer(Loopback):
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "system",
             "shutdown_date": SHUTDOWN.get(name)}  # fmt: skip
+
+
+def _moderation(flagged: bool) -> dict[str, Any]:
+    return {
+        "flagged": flagged,
+        "categories": {name: flagged and name == "harassment" for name in _CATEGORIES},
+        "category_scores": {name: 0.9 if flagged and name == "harassment" else 0.001 for name in _CATEGORIES},
+        "category_applied_input_types": {name: ["text"] for name in _CATEGORIES},
+    }
 
 
 def _invalid(body: dict[str, Any]) -> Failure | None:

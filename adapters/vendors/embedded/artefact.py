@@ -1,10 +1,12 @@
 """Trained models of this vendor on disk: one JSON file each, ``<name>.json`` in the models directory.
 
-Format ``understudy-embedded``, version 1::
+Format ``understudy-embedded``, version 2 (version 1 has neither ``digest`` nor ``learned``)::
 
     {
       "format": "understudy-embedded",   always this
-      "version": 1,                      a reader refuses a version that it does not know
+      "version": 2,                      a reader refuses a version that it does not know
+      "digest": "9f86d081...",           SHA-256 of this object without its digest (``digest``): a file that was cut or
+                                         changed by hand is refused
       "name": "counsel-3",               as in embedded:counsel-3
       "made": {...},                     anything that says how it was made: dataset, scores, date
       "features": ["coverage_question", ...],   similarity.FEATURES at the time of the fit, in order
@@ -12,14 +14,16 @@ Format ``understudy-embedded``, version 1::
       "bias": -3.0,
       "floor": 0.6,                      probability from which a reply is given, above 0, at most 1
       "terms": {"refund": 0.4, ...},     how telling single stems are, 0..1, where training changed it
-      "pairs": [{"id": "...", "user": "...", "assistant": "..."}, ...]    what it was trained on and answers from
+      "pairs": [{"id": "...", "user": "...", "assistant": "..."}, ...],   what it was trained on and answers from
+      "learned": {...}                   what training added (learned.py), null without
     }
 
-``base.json`` in this package has the same format, without terms and pairs.
+``base.json`` in this package is of version 1, without terms and pairs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -32,11 +36,14 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from adapters.vendors.base import BadRequest, ModelNotFound, Shot
+from adapters.vendors.embedded import learned as knowledge
+from adapters.vendors.embedded.learned import Learned
 from adapters.vendors.embedded.similarity import FEATURES, Weights
 
 VENDOR: Final = "embedded"
 FORMAT: Final = "understudy-embedded"
-VERSION: Final = 1
+VERSION: Final = 2
+VERSIONS: Final = (1, VERSION)
 MAX_BYTES: Final = 256 * 1024 * 1024
 MAX_PAIRS: Final = 200_000
 
@@ -52,6 +59,7 @@ class Artefact:
     pairs: tuple[Shot, ...] = ()
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
     made: Mapping[str, object] = field(default_factory=dict[str, object])
+    learned: Learned | None = None
 
 
 def path_of(models_dir: Path | None, name: str) -> Path:
@@ -95,8 +103,11 @@ def parse(document: object) -> Artefact:
     data = cast(dict[str, Any], document)
     if data.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
-    if data.get("version") != VERSION:
-        raise ValueError(f"its version is {data.get('version')!r} and this program reads {VERSION}")
+    version = data.get("version")
+    if version not in VERSIONS:
+        raise ValueError(f"its version is {version!r} and this program reads {VERSION}")
+    if version == VERSION and data.get("digest") != digest(data):
+        raise ValueError("it is damaged, its digest is not that of its content; train it again")
     if tuple(data["features"]) != FEATURES:
         raise ValueError("it was fitted with other features; train it again")
     pairs = tuple(
@@ -106,15 +117,30 @@ def parse(document: object) -> Artefact:
         raise ValueError(f"it has more than {MAX_PAIRS} pairs")
     terms = {str(stem): _share(value) for stem, value in dict(data["terms"]).items()}
     weights = Weights(tuple(map(float, data["weights"])), float(data["bias"]), float(data["floor"]))
-    return Artefact(_text(data, "name"), weights, pairs, terms, dict(data["made"]))
+    learned = data.get("learned")
+    return Artefact(
+        _text(data, "name"),
+        weights,
+        pairs,
+        terms,
+        dict(data["made"]),
+        knowledge.from_json(learned) if learned is not None else None,
+    )
+
+
+def digest(document: Mapping[str, object]) -> str:
+    """The SHA-256, in hexadecimal digits, of an artefact's JSON without its digest: keys sorted, no spaces, ASCII."""
+    content = {key: value for key, value in document.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def dump(artefact: Artefact) -> str:
     """The JSON of an artefact: what ``load`` reads, the same text for the same artefact."""
     weights = artefact.weights
-    document = {
+    document: dict[str, object] = {
         "format": FORMAT,
         "version": VERSION,
+        "digest": "",
         "name": artefact.name,
         "made": dict(artefact.made),
         "features": list(FEATURES),
@@ -123,7 +149,9 @@ def dump(artefact: Artefact) -> str:
         "floor": round(weights.floor, 6),
         "terms": {stem: round(value, 6) for stem, value in sorted(artefact.terms.items())},
         "pairs": [{"id": one.id, "user": one.user, "assistant": one.assistant} for one in artefact.pairs],
+        "learned": knowledge.to_json(artefact.learned) if artefact.learned is not None else None,
     }
+    document["digest"] = digest(document)
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 

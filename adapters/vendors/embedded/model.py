@@ -8,15 +8,18 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from adapters.vendors.base import ChatRequest, Delta, Event, Finished, ModelInfo, Shot, Usage
 from adapters.vendors.embedded import artefact as artefacts
 from adapters.vendors.embedded import tokens
 from adapters.vendors.embedded.artefact import VENDOR, Artefact
 from adapters.vendors.embedded.index import Index
-from adapters.vendors.embedded.similarity import score
+from adapters.vendors.embedded.similarity import features, logistic, same, score
 from adapters.vendors.embedded.text import Lexicon
+
+if TYPE_CHECKING:
+    from adapters.vendors.embedded.recall import Cosines, Recall
 
 BASE: Final = "base"
 UNKNOWN: Final = "I do not know that yet. Teach me: type `no, the answer is ...`"
@@ -41,22 +44,49 @@ class Loaded:
     def __init__(self, artefact: Artefact) -> None:
         self.artefact = artefact
         self.lexicon = Lexicon(artefact.terms)
-        self.index = Index(artefact.pairs, self.lexicon) if artefact.pairs else None
+        self.recall: Recall | None = None
+        self.index: Index | None = None
+        if artefact.learned is not None:
+            from adapters.vendors.embedded.recall import Recall  # numpy, which the base model does without
+
+            self.recall = Recall(artefact.pairs, artefact.learned, self.lexicon)
+        elif artefact.pairs:
+            self.index = Index(artefact.pairs, self.lexicon)
 
     def score(self, question: str, shot: Shot) -> float:
         """The probability, 0..1, that the shot's reply answers ``question``."""
-        return score(self.lexicon, self.artefact.weights, question, shot.user, shot.assistant)
+        if self.recall is None:
+            return score(self.lexicon, self.artefact.weights, question, shot.user, shot.assistant)
+        return self._score(question, shot, self.recall.cosines(question, shot.user, shot.assistant))
+
+    def ranked(self, question: str) -> list[Match]:
+        """The trained pairs that are worth scoring in full, best first; of equals the first."""
+        pairs = self.artefact.pairs
+        if self.recall is not None:
+            found = [
+                Match(pairs[number], self._score(question, pairs[number], cosines))
+                for number, cosines in self.recall.nearest(question)
+            ]
+        else:
+            numbers = self.index.nearest(question) if self.index else []
+            found = [Match(pairs[number], self.score(question, pairs[number])) for number in numbers]
+        return sorted(found, key=lambda match: -match.score)
 
     def best(self, question: str, shots: Sequence[Shot]) -> Match | None:
         """The best of the shots and the trained pairs, whatever its score; of equals the first, shots before pairs."""
-        pairs = self.artefact.pairs
-        trained = [pairs[number] for number in self.index.nearest(question)] if self.index else []
-        best: Match | None = None
-        for shot in (*shots, *trained):
-            found = self.score(question, shot)
-            if best is None or found > best.score:
-                best = Match(shot, found)
-        return best
+        shown = [Match(shot, self.score(question, shot)) for shot in shots]
+        return max((*shown, *self.ranked(question)[:1]), key=lambda match: match.score, default=None)
+
+    def _score(self, question: str, shot: Shot, cosines: Cosines) -> float:
+        equal = same(self.lexicon, question, shot.user)
+        if equal is None:
+            return 0.0
+        if equal:
+            return 1.0
+        artefact = self.artefact
+        assert artefact.learned is not None  # whoever has cosines has learned
+        base = artefact.weights.logit(features(self.lexicon, question, shot.user, shot.assistant))
+        return logistic(artefact.learned.mix.logit(base, cosines))
 
 
 class Embedded:

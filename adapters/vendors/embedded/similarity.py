@@ -78,10 +78,26 @@ class Weights:
         if not 0.0 < self.floor <= 1.0:
             raise ValueError("the floor must be above 0 and at most 1")
 
+    def logit(self, vector: Sequence[float]) -> float:
+        """The weighted sum."""
+        return self.bias + sum(weight * value for weight, value in zip(self.values, vector, strict=True))
+
     def probability(self, vector: Sequence[float]) -> float:
         """The logistic function of the weighted sum, 0..1."""
-        total = self.bias + sum(weight * value for weight, value in zip(self.values, vector, strict=True))
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, total))))
+        return logistic(self.logit(vector))
+
+
+def logistic(logit: float) -> float:
+    """The probability, 0..1, of a logit."""
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
+
+
+def same(lexicon: Lexicon, question: str, candidate: str) -> bool | None:
+    """Whether two texts are the same words; ``None`` where one has no words at all, and nothing can be said."""
+    asked, known = lexicon.prepare(question).whole, lexicon.prepare(candidate).whole
+    if not asked.key or not known.key:
+        return None
+    return asked.key == known.key and asked.negated == known.negated
 
 
 def features(lexicon: Lexicon, question: str, candidate: str, answer: str = "") -> tuple[float, ...]:
@@ -101,12 +117,10 @@ def features(lexicon: Lexicon, question: str, candidate: str, answer: str = "") 
 
 def score(lexicon: Lexicon, weights: Weights, question: str, candidate: str, answer: str = "") -> float:
     """The probability, 0..1, that ``answer``, given to ``candidate``, answers ``question``; 1 for the same words."""
-    asked, known = lexicon.prepare(question).whole, lexicon.prepare(candidate).whole
-    if not asked.key or not known.key:
+    equal = same(lexicon, question, candidate)
+    if equal is None:
         return 0.0
-    if asked.key == known.key and asked.negated == known.negated:
-        return 1.0
-    return weights.probability(features(lexicon, question, candidate, answer))
+    return 1.0 if equal else weights.probability(features(lexicon, question, candidate, answer))
 
 
 def typo(one: str, other: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import ssl
 from contextvars import ContextVar
@@ -34,6 +35,16 @@ async def open_stream(client: Client, path: str, body: bytes) -> aiohttp.ClientR
     request.data = body
     response = await api._async_request(request, stream=True)
     return response.response_stream
+
+
+async def ask(client: Client, method: str, path: str, body: dict[str, object] | None = None) -> Any:
+    """What the Agent Platform answers to ``method`` on the resource ``path``, a JSON value, in one attempt.
+
+    For what the client has no public method: removing an endpoint, the curves of a tuning job. Raises as ``open_stream``.
+    """
+    api: Any = client._api_client  # pyright: ignore[reportPrivateUsage]
+    response = await api.async_request(method, path, body or {}, None)
+    return json.loads(response.body) if response.body else {}
 
 
 class Clients:

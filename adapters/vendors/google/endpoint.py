@@ -16,6 +16,9 @@ class Endpoint:
     ``api_key``. An empty ``base_url`` is the official client's default (GOOGLE_GEMINI_BASE_URL, GOOGLE_VERTEX_BASE_URL), an
     empty ``location`` is ``global``. Connecting may take ``connect_seconds``, the first words ``first_seconds``, each next
     ones ``silence_seconds``. ``context_tokens`` holds for a model whose own limit is not known.
+
+    Tuning needs a project, a ``bucket`` of Cloud Storage for its files, and a region: ``tuning_location``, else
+    ``location``. An empty ``storage_url`` is the storage client's default (STORAGE_EMULATOR_HOST, API_ENDPOINT_OVERRIDE).
     """
 
     vendor: str = "google"
@@ -29,3 +32,6 @@ class Endpoint:
     first_seconds: float = 60
     silence_seconds: float = 60
     credentials: object | None = field(default=None, repr=False)
+    bucket: str = ""
+    tuning_location: str = ""
+    storage_url: str = ""

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from adapters.vendors.openai.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from adapters.vendors.openai.model import OpenAIChat
+    from collections.abc import Sequence
 
-__all__ = ["Endpoint", "chat_model"]
+    from adapters.vendors.openai.model import OpenAIChat
+    from adapters.vendors.openai.tuner import OpenAITuner
+    from adapters.vendors.tuning import Method
+
+__all__ = ["Endpoint", "chat_model", "make_tuner"]
 
 
 def chat_model(endpoint: Endpoint) -> OpenAIChat:
@@ -19,3 +23,14 @@ def chat_model(endpoint: Endpoint) -> OpenAIChat:
     from adapters.vendors.openai.model import OpenAIChat
 
     return OpenAIChat(endpoint)
+
+
+def make_tuner(endpoint: Endpoint, *, methods: Sequence[Method] = ("sft", "dpo")) -> OpenAITuner:
+    """Fine-tuning behind ``endpoint``, with the ``methods`` that it knows.
+
+    Raises ``NotConfigured`` when its key or its address cannot be used.
+    """
+    endpoint.check()
+    from adapters.vendors.openai.tuner import OpenAITuner
+
+    return OpenAITuner(endpoint, methods=methods)

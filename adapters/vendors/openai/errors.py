@@ -120,7 +120,7 @@ class Explainer:
 
     def of_status(self, status: int, said: Reported, model: str, wait: float | None = None) -> VendorError:
         """The error of ours for a status and the error object that came with it."""
-        vendor, why = self._vendor, self._detail(said.message)
+        vendor, why = self._vendor, self.detail(said.message)
         if said.codes & _QUOTA or status == 402 or "billing hard limit" in said.message.lower():
             text = f"the budget of the {vendor} account is used up (asked for {model}): check its plan and billing{why}"
             return QuotaExhausted(text, vendor=vendor, retry_after=wait)
@@ -172,7 +172,7 @@ class Explainer:
         text = f"{self._vendor} declined to answer with {model}: ask in another way"
         return Refused(text, vendor=self._vendor)
 
-    def _detail(self, message: str) -> str:
+    def detail(self, message: str) -> str:
         """What the server said, in brackets: one line, short, without secrets."""
         for secret in self._secrets:
             message = message.replace(secret, "***")

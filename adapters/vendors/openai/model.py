@@ -13,8 +13,9 @@ import openai
 import orjson
 
 from adapters.vendors import estimate
-from adapters.vendors.base import ChatRequest, Delta, Event, Finished, ModelInfo, NotConfigured, Usage
+from adapters.vendors.base import ChatRequest, Delta, Event, Finished, ModelInfo, Usage
 from adapters.vendors.openai import families
+from adapters.vendors.openai.client import connect
 from adapters.vendors.openai.endpoint import Endpoint
 from adapters.vendors.openai.errors import TRANSPORT, Explainer, reported
 from adapters.vendors.openai.wire import Answer, Habits, encode, number
@@ -22,8 +23,6 @@ from adapters.vendors.prices import cost
 
 LIST_SECONDS: Final = 60.0
 
-_CONNECTIONS: Final = 1000
-_KEPT_OPEN_SECONDS: Final = 60.0  # a new connection costs two round trips and a handshake
 _LAST_BYTES_SECONDS: Final = 0.25
 _MESSAGE_TOKENS: Final = 4  # what a message takes beside its text
 _IMAGE_TOKENS: Final = 765  # a picture of 1024 x 1024 in GPT-4o's counting
@@ -37,7 +36,7 @@ class OpenAIChat:
     def __init__(self, endpoint: Endpoint, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._endpoint = endpoint
         self._explain = Explainer(endpoint)
-        self._client = _client(endpoint)
+        self._client = connect(endpoint)
         # Two keys at once are refused where a header is the key.
         without: dict[str, Any] = {"Authorization": openai.Omit()} if endpoint.key_is_header else {}
         self._plain: Any = {"headers": without}
@@ -196,25 +195,6 @@ class OpenAIChat:
             sees=self.sees(name),
             shutdown_date=row.get("shutdown_date") or None,
         )
-
-
-def _client(endpoint: Endpoint) -> openai.AsyncOpenAI:
-    timeout = httpx2.Timeout(None, connect=endpoint.connect_seconds)
-    limits = httpx2.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEPT_OPEN_SECONDS)
-    try:
-        return openai.AsyncOpenAI(
-            api_key=endpoint.key or "none",  # the client wants one, and servers that need none do not look
-            base_url=endpoint.base_url.strip() or None,
-            max_retries=0,
-            timeout=timeout,
-            default_headers=endpoint.headers,
-            default_query=dict(endpoint.query),
-            # On aiohttp a read brings what has arrived, on the client's default at most one event; and it costs less.
-            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
-        )
-    except (httpx2.InvalidURL, openai.OpenAIError, ValueError) as error:
-        text = f"the base_url of {endpoint.vendor} cannot be used: correct it"
-        raise NotConfigured(text, vendor=endpoint.vendor) from error
 
 
 def _learnt(habits: Habits, request: ChatRequest, error: Exception) -> Habits | None:

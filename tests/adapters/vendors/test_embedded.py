@@ -26,7 +26,7 @@ from adapters.vendors.base import (
     Turn,
 )
 from adapters.vendors.embedded import Embedded, chat_model
-from adapters.vendors.embedded.artefact import Artefact, base, dump, load, save
+from adapters.vendors.embedded.artefact import Artefact, base, digest, dump, load, save
 from adapters.vendors.embedded.fit import Pair, epochs, fit, floor_for, matrix
 from adapters.vendors.embedded.model import UNKNOWN, Loaded, chunks
 from adapters.vendors.embedded.similarity import FEATURES, Weights, features, score, typo
@@ -302,7 +302,7 @@ def test_names_without_a_file_are_not_found(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"version": 2}, "version"),
+        ({"version": 3}, "version"),
         ({"format": "other"}, "format"),
         ({"features": ["one"]}, "features"),
         ({"weights": [1.0]}, "weights"),
@@ -316,9 +316,25 @@ def test_names_without_a_file_are_not_found(tmp_path: Path, name: str) -> None:
 )
 def test_a_file_that_is_not_valid_is_told(tmp_path: Path, change: dict[str, object], reason: str) -> None:
     path = tmp_path / "bad.json"
-    path.write_text(json.dumps(json.loads(dump(trained())) | change), "utf-8")
+    document = json.loads(dump(trained())) | change
+    path.write_text(json.dumps(document | {"digest": digest(document)}), "utf-8")
     with pytest.raises(BadRequest, match=reason):
         load(path)
+
+
+def test_a_file_that_was_changed_by_hand_or_cut_is_told(tmp_path: Path) -> None:
+    path = save(trained(), tmp_path)
+    path.write_text(path.read_text("utf-8").replace("nine to five", "ten to five"), "utf-8")
+    with pytest.raises(BadRequest, match=r"counsel-3\.json is no model of this vendor: it is damaged"):
+        load(path)
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
+    document = json.loads(dump(trained())) | {"version": 1}
+    del document["digest"], document["learned"]
+    path = tmp_path / "counsel-3.json"
+    path.write_text(json.dumps(document), "utf-8")
+    assert load(path) == trained()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{", b"null", b"[" * 100_000])

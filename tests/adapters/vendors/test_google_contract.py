@@ -69,7 +69,10 @@ def schemas(found: Json) -> Json:
             return node
         if "$ref" in node:
             return {"$ref": f"#/components/schemas/{node['$ref']}"}
-        kept = {key: whole(value) for key, value in node.items() if key not in ("id", "readOnly", "format")}
+        said = ("id", "readOnly", "format")  # which are names of properties too
+        kept = {
+            key: whole(value) for key, value in node.items() if key not in said or isinstance(value, dict)
+        }
         return {} if kept.get("type") == "any" else kept
 
     return {

@@ -223,6 +223,10 @@ class World(Broadcast):
         self.changed(message)
         return message
 
+    def forget_nonces(self) -> None:
+        """As much time has passed as Discord remembers a nonce for."""
+        self._nonces.clear()
+
     def _read_mentions(self, message: Message, allowed: Json | None) -> None:
         blocks = [c["content"] for c in walk(message.components) if c["type"] == 10]
         replied = (

@@ -65,14 +65,16 @@ class Deliveries:
         self.keep_sent = True
         self.pending: set[Delivery] = set()
         self.on_change: Callable[[], None] = lambda: None
+        # What waits for its time to be sent again, and what for the app to connect.
         self._waiting: deque[Delivery] = deque()
+        self._unsent: deque[Delivery] = deque()
         self._timers: set[asyncio.TimerHandle] = set()
         self._events = 0
 
     @property
     def settled(self) -> bool:
         """Whether everything that was sent was acknowledged or given up."""
-        return not self.pending and not self._waiting
+        return not (self.pending or self._waiting or self._unsent)
 
     def send(self, delivery: Delivery) -> None:
         """Send something for the first time."""
@@ -129,9 +131,9 @@ class Deliveries:
 
     def flush(self) -> None:
         """Send what waited for a way to the app."""
-        waiting = [one for one in self._waiting if one.attempt == 0 or one.reason == "no_connection"]
-        for one in waiting:
-            self._again(one)
+        unsent, self._unsent = self._unsent, deque()
+        for one in unsent:
+            self._go(one)
 
     def close(self) -> None:
         """Send nothing more."""
@@ -150,8 +152,8 @@ class Deliveries:
         if self.carrier is not None and self.carrier.carry(delivery):
             return
         self.pending.discard(delivery)
-        if delivery.kind == EVENTS:  # it waits for the app to connect
+        if delivery.kind == EVENTS:
             delivery.reason = delivery.reason or "no_connection"
-            self._waiting.append(delivery)
+            self._unsent.append(delivery)
         elif delivery.answered is not None:
             delivery.answered(False, "no_connection")

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the app's endpoint answered."""
+    """What the app's endpoint answered; ``final`` asks not to be sent this again."""
 
     status: int
     text: str
+    final: bool = False
 
 
 class Endpoint:
@@ -76,7 +77,7 @@ class Endpoint:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=512))
         timeout = aiohttp.ClientTimeout(total=self.world.deliveries.deadline_s)
         async with self._session.post(self.url, data=raw.encode(), headers=headers, timeout=timeout) as got:
-            return Answer(got.status, await got.text())
+            return Answer(got.status, await got.text(), got.headers.get("X-Slack-No-Retry") == "1")
 
     def carry(self, delivery: Delivery) -> bool:
         """Send something off."""
@@ -109,7 +110,7 @@ class Endpoint:
             deliveries.failed(delivery, "connection_failed")
             return
         if answer.status // 100 != 2:
-            deliveries.failed(delivery, "http_error")
+            deliveries.failed(delivery, "http_error", retry=not answer.final)
             return
         deliveries.acked(delivery, _read(answer.text) if delivery.kind != EVENTS else None)
 

@@ -24,13 +24,17 @@ KEPT = 50
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many people say what how often; an answer is whole when it holds ``end``."""
+    """How many people say what how often; an answer is whole when it holds ``end``.
+
+    With ``threads`` each talks on in the thread that begins their room, else each question begins one.
+    """
 
     users: int = 1
     exchanges: int = 1
     text: str = "What do you think?"
     end: str = "[end]"
     timeout_s: float = 60.0
+    threads: bool = False
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class Driver:
         self._team = world.team()
         self._waiting: dict[str, _Wait] = {}
         self._people: list[tuple[Member, Channel]] = []
+        self._roots: dict[str, Message] = {}
         self._end = ""
 
     async def run(self, load: Load) -> Json:
@@ -56,7 +61,11 @@ class Driver:
         world, team = self._world, self._team
         for number in range(len(self._people), load.users):
             guest = team.member(f"Guest {number}")
-            self._people.append((guest, team.channel(f"room-{number}", private=True, members=[guest])))
+            room = team.channel(f"room-{number}", private=True, members=[guest])
+            # It was there before anybody heard.
+            root = Message(room, guest, world.times(), "Here I am.")
+            room.messages[root.ts] = self._roots[room.id] = root
+            self._people.append((guest, room))
         self._end = load.end
         before, whole, first = Counter(world.calls), list[float](), list[float]()
         world.deliveries.acks.times_ms.clear()
@@ -86,10 +95,13 @@ class Driver:
     async def _talk(
         self, guest: Member, room: Channel, load: Load, whole: list[float], first: list[float]
     ) -> None:
+        root = self._roots[room.id]
         for _ in range(load.exchanges):
             future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
             began = time.perf_counter()
-            said = await guest.says(room, load.text, mention=self._team.bot)
+            said = await guest.says(
+                room, load.text, mention=self._team.bot, thread=root if load.threads else None
+            )
             self._waiting[room.id] = wait = _Wait(said, began, future)
             try:
                 whole.append(await asyncio.wait_for(future, load.timeout_s))
@@ -99,7 +111,7 @@ class Driver:
             finally:
                 del self._waiting[room.id]
             while len(room.messages) > KEPT:
-                del room.messages[next(iter(room.messages))]
+                del room.messages[next(ts for ts in room.messages if ts != root.ts)]
 
     def _seen(self, message: Message) -> None:
         wait = self._waiting.get(message.channel.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.servers.slack.api import Call, method
 from tests.servers.slack.blocks import MARKDOWN, checked
-from tests.servers.slack.errors import Refused
+from tests.servers.slack.errors import Refused, invalid
 from tests.servers.slack.ids import Json
 from tests.servers.slack.messages import Message
 
@@ -26,6 +26,7 @@ def said(call: Call) -> tuple[str, list[Json], list[Json]]:
     """Text, blocks and attachments of a message; there has to be one of them."""
     text = call.text("text")
     blocks = checked(call.json("blocks", "invalid_blocks_format"), call.world.ids)
+    _pictures(call, blocks)
     attachments = call.json("attachments") or []
     if written := call.text("markdown_text"):
         if text or blocks:
@@ -35,6 +36,20 @@ def said(call: Call) -> tuple[str, list[Json], list[Json]]:
         blocks = checked([{"type": "markdown", "text": written}], call.world.ids)
         text = written
     return text, blocks, attachments
+
+
+def _pictures(call: Call, blocks: list[Json]) -> None:
+    """Refuse pictures that are not the bot's, and for a while those that it has just uploaded."""
+    for at, block in enumerate(blocks):
+        if block.get("type") != "image" or "slack_file" not in block:
+            continue
+        file = call.world.files.get(str(block["slack_file"].get("id")))
+        usable = file is not None and file.complete and file.owner is call.team.bot
+        if not usable or call.world.looks_through > 0:
+            call.world.looks_through -= usable
+            raise invalid(
+                "invalid_blocks", f"invalid slack file [json-pointer:/blocks/{at}/slack_file]", plural=True
+            )
 
 
 @method("chat.postMessage")

@@ -71,6 +71,18 @@ def info(call: Call) -> Json:
     return {"file": file.json(), "comments": [], "response_metadata": {"next_cursor": ""}}
 
 
+@method("files.delete")
+def delete(call: Call) -> Json:
+    """Do away with a file of one's own."""
+    file = call.world.files.get(call.text("file"))
+    if file is None or file.team is not call.team:
+        raise Refused("file_not_found")
+    if file.owner is not call.team.bot:
+        raise Refused("cant_delete_file")
+    del call.world.files[file.id]
+    return {}
+
+
 class Files:
     """Takes what is uploaded and gives what is asked for with a token."""
 

@@ -31,6 +31,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "team.info": ("team:read",),
     "files.getUploadURLExternal": ("files:write",),
     "files.completeUploadExternal": ("files:write",),
+    "files.delete": ("files:write",),
     "files.info": ("files:read",),
     "assistant.threads.setStatus": ("assistant:write", "chat:write"),
     "assistant.threads.setTitle": ("assistant:write",),

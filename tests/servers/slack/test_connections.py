@@ -11,6 +11,7 @@ import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
+from tests.servers.slack.deliveries import EVENTS, Deliveries, Delivery
 from tests.servers.slack.stand_in import Birds
 from tests.servers.slack.test_talk import echo
 
@@ -61,6 +62,32 @@ async def test_several_connections_take_turns(birds: Birds) -> None:
     for number in range(4):
         await birds.ada.says(birds.general, f"hello {number}")
     await birds.world.until(lambda: len(heard_first) == len(heard_second) == 2)
+
+
+async def test_what_is_due_again_while_nobody_is_connected_waits_for_the_app() -> None:
+    class Line:
+        def __init__(self) -> None:
+            self.open = True
+            self.carried: list[Delivery] = []
+
+        def carry(self, delivery: Delivery) -> bool:
+            if self.open:
+                self.carried.append(delivery)
+            return self.open
+
+    line, deliveries = Line(), Deliveries()
+    deliveries.carrier, deliveries.retries_s = line, (0.0,)
+    deliveries.send(Delivery(EVENTS, {}))
+    line.open = False
+    deliveries.failed(line.carried[0], "connection_failed")
+    due = asyncio.Event()
+    deliveries.later(0.0, due.set)
+    await due.wait()
+    line.open = True
+    deliveries.flush()
+    assert len(line.carried) == 2
+    deliveries.acked(line.carried[1])
+    assert deliveries.settled
 
 
 async def test_forged_and_old_requests_are_refused(birds: Birds) -> None:

@@ -45,6 +45,8 @@ class World:
         self.watchers: list[Callable[[Message], None]] = []
         self.trigger_lives_s = 3.0
         self.stream_lives_s = 3600.0
+        self.looks_through = 0
+        """So often a message is refused before an uploaded picture may stand in it."""
         self.deliveries = Deliveries()
         self._waiting: set[asyncio.Future[None]] = set()
         self._event_count = 0
