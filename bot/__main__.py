@@ -26,7 +26,7 @@ OPTIONS = (
     ("--config PATH", "take the settings from this file"),
     ("--avatar NAME", "speak with this avatar, not the one that is in use here"),
     ("--json", "print one JSON object, for scripts"),
-    ("--yes", "go ahead with a command that asks before it deletes"),
+    ("--yes", "go ahead with a command that asks first"),
     ("--help, --version", ""),
 )
 

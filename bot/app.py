@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.platforms.base import Command, Platform, UserError
-from adapters.vendors.base import ChatModel, NotConfigured
+from adapters.vendors.base import ChatModel, Moderator, NotConfigured
 from adapters.vendors.prices import Price
 from bot import attachments, context, feedback
 from bot.asking import Asking, Patience
+from bot.building import Builds
 from bot.conversation import Conversations
 from bot.faces import Face
 from bot.feedback import Feedback
@@ -23,6 +26,7 @@ from bot.recovery import Recovery
 from bot.scenes import Scenes
 from bot.services import Services
 from bot.settings import Configuration, Settings, VendorSettings
+from bot.tuners import Training, Tuners
 from bot.turn import Manner
 from storage import clock
 from storage.database import Database
@@ -31,6 +35,13 @@ if TYPE_CHECKING:
     from adapters.platforms.discord.options import Options as DiscordOptions
     from adapters.platforms.slack.options import Options as SlackOptions
     from adapters.platforms.slack.probe import Tokens as SlackTokens
+    from adapters.vendors.google import Endpoint as GoogleEndpoint
+    from adapters.vendors.local import Options as LocalOptions
+    from adapters.vendors.openai import Endpoint as OpenAIEndpoint
+    from adapters.vendors.tuning import Tuner
+    from bot.statuses import Statuses
+    from training.ordering import Prices
+    from training.runs import Runs
 
 
 async def open_application(configuration: Configuration, *, interactive: bool) -> Application:
@@ -88,6 +99,8 @@ def services_of(
         Listening(database),
         notices,
         _attachment_rules(settings),
+        Builds(configuration, database),
+        training_of(configuration, database, platform=notices.platform),
         FACES,
         interactive,
     )
@@ -103,6 +116,8 @@ def vendors_of(configuration: Configuration) -> Mapping[str, Callable[[], ChatMo
         found[name] = lambda name=name, chosen=chosen: _openai(configuration, name, chosen)
     if settings.google.project or secrets.gemini_api_key or secrets.google_api_key:
         found["google"] = lambda: _google(configuration)
+    if "local" not in found and (settings.local.models or local_root(configuration).is_dir()):
+        found["local"] = lambda: _local(configuration)
     return found
 
 
@@ -113,7 +128,14 @@ def _embedded(configuration: Configuration) -> ChatModel:
 
 
 def _openai(configuration: Configuration, name: str, chosen: VendorSettings) -> ChatModel:
-    from adapters.vendors.openai import Endpoint, chat_model
+    from adapters.vendors.openai import chat_model
+
+    return chat_model(openai_endpoint(configuration, name, chosen))
+
+
+def openai_endpoint(configuration: Configuration, name: str, chosen: VendorSettings) -> OpenAIEndpoint:
+    """Where a vendor that speaks OpenAI's protocol is, and how to get in. Raises ``NotConfigured``."""
+    from adapters.vendors.openai import Endpoint
 
     secrets, models = configuration.secrets, configuration.settings.models
     key = secrets.openai_api_key.get_secret_value() if name == "openai" and secrets.openai_api_key else ""
@@ -129,38 +151,223 @@ def _openai(configuration: Configuration, name: str, chosen: VendorSettings) -> 
         raise NotConfigured(
             f"The address of {name} is missing: set base_url in [vendors.{name}].", vendor=name
         )
-    return chat_model(
-        Endpoint(
-            vendor=name,
-            api_key=key,
-            base_url=base_url,
-            headers=chosen.headers,
-            query=chosen.query,
-            prices=_prices(configuration.settings, name),
-            context_tokens=chosen.context_tokens,
-            sees=chosen.sees,
-            first_seconds=models.first_seconds,
-            silence_seconds=models.silence_seconds,
-        )
+    return Endpoint(
+        vendor=name,
+        api_key=key,
+        base_url=base_url,
+        headers=chosen.headers,
+        query=chosen.query,
+        prices=_prices(configuration.settings, name),
+        context_tokens=chosen.context_tokens,
+        sees=chosen.sees,
+        first_seconds=models.first_seconds,
+        silence_seconds=models.silence_seconds,
     )
+
+
+def moderator_of(configuration: Configuration) -> Moderator | None:
+    """Who looks through rows before they are frozen; ``None`` where nobody is asked to. Raises ``NotConfigured``."""
+    model = configuration.settings.datasets.moderation
+    if not model:
+        return None
+    from adapters.vendors.openai.moderation import OpenAIModerator
+
+    vendor, _, name = model.partition(":")
+    chosen = configuration.settings.vendors.get(vendor)
+    if vendor != "openai" and chosen is None:
+        raise NotConfigured(
+            f"datasets.moderation names the vendor {vendor}, which is not set up: it must be openai or one of [vendors].",
+            vendor=vendor,
+        )
+    return OpenAIModerator(openai_endpoint(configuration, vendor, chosen or VendorSettings()), name)
 
 
 def _google(configuration: Configuration) -> ChatModel:
-    from adapters.vendors.google import Endpoint, chat_model
+    from adapters.vendors.google import chat_model
+
+    return chat_model(google_endpoint(configuration))
+
+
+def google_endpoint(configuration: Configuration) -> GoogleEndpoint:
+    """Where Google is and how to get in: with a key, or in a project, which also tunes."""
+    from adapters.vendors.google import Endpoint
 
     settings, secrets = configuration.settings, configuration.secrets
     key = secrets.gemini_api_key or secrets.google_api_key
-    return chat_model(
-        Endpoint(
-            api_key=key.get_secret_value() if key and not settings.google.project else "",
-            project=settings.google.project,
-            location=settings.google.location if settings.google.project else "",
-            base_url=settings.google.base_url,
-            prices=_prices(settings, "google"),
-            first_seconds=settings.models.first_seconds,
-            silence_seconds=settings.models.silence_seconds,
-        )
+    return Endpoint(
+        api_key=key.get_secret_value() if key and not settings.google.project else "",
+        project=settings.google.project,
+        location=settings.google.location if settings.google.project else "",
+        base_url=settings.google.base_url,
+        prices=_prices(settings, "google"),
+        first_seconds=settings.models.first_seconds,
+        silence_seconds=settings.models.silence_seconds,
+        bucket=settings.google.bucket,
+        tuning_location=settings.google.tuning_location,
     )
+
+
+def _local(configuration: Configuration) -> ChatModel:
+    from adapters.vendors.local import chat_model
+
+    return chat_model(local_options(configuration))
+
+
+def local_root(configuration: Configuration) -> Path:
+    """Where models are that were tuned on this machine with TRL."""
+    return configuration.data_dir / "local"
+
+
+def local_options(configuration: Configuration) -> LocalOptions:
+    """How models on this machine are tuned and asked."""
+    from adapters.vendors.local import Options
+
+    chosen, secrets = configuration.settings.local, configuration.secrets
+    return Options(
+        root=local_root(configuration),
+        models=chosen.models,
+        python=chosen.python or sys.executable,
+        at_once=chosen.at_once,
+        max_length=chosen.max_length,
+        serve_url=chosen.serve_url,
+        serve_key=secrets.local_serve_key.get_secret_value() if secrets.local_serve_key else "",
+        serve_folder=chosen.serve_folder,
+        adapters=chosen.adapters,
+        context_tokens=chosen.context_tokens,
+    )
+
+
+# -- training
+
+
+def training_of(
+    configuration: Configuration,
+    database: Database,
+    tuners: Mapping[str, Callable[[], Tuner]] | None = None,
+    *,
+    platform: Callable[[str], Platform | None] | None = None,
+) -> Training:
+    """The training runs, on the vendors of the settings; ``tuners`` join them.
+
+    They are told of on the platforms that ``platform`` knows by name; nowhere without it.
+    """
+
+    def make(found: Tuners) -> Runs:
+        return _runs(configuration, database, found)
+
+    found = tuners_of(configuration, tuners or {})
+    if platform is None:
+        return Training(found, make)
+
+    def watch() -> Statuses:
+        from bot.statuses import Statuses
+
+        return Statuses(database, platform)
+
+    return Training(found, make, watch)
+
+
+def tuners_of(configuration: Configuration, more: Mapping[str, Callable[[], Tuner]]) -> Tuners:
+    """How each vendor's tuner is made; its library is imported only then. ``more`` join those of the settings."""
+    settings, secrets = configuration.settings, configuration.secrets
+    ours: dict[str, Callable[[], Tuner]] = {
+        "embedded": lambda: embedded_tuner(configuration),
+        "local": lambda: local_tuner(configuration),
+        "openai": lambda: openai_tuner(configuration),
+        "google": lambda: google_tuner(configuration),
+    }
+    usable = {
+        "embedded": True,
+        "local": bool(settings.local.models),
+        "openai": bool(secrets.openai_api_key or secrets.openai_base_url),
+        "google": bool(settings.google.project),
+    }
+    for name, chosen in settings.vendors.items():
+        ours[name] = lambda name=name, chosen=chosen: openai_tuner(configuration, name, chosen)
+        usable[name] = True
+    for name, make in more.items():
+        ours[name] = make
+        usable[name] = True
+    return Tuners(configuration, ours, tuple(name for name, yes in usable.items() if yes))
+
+
+def embedded_tuner(configuration: Configuration) -> Tuner:
+    """The embedded model's, which trains in seconds on this machine."""
+    from adapters.vendors.embedded.tuner import EmbeddedTuner, Processes
+
+    return EmbeddedTuner(configuration.data_dir, Processes())
+
+
+def local_tuner(configuration: Configuration) -> Tuner:
+    """TRL's on this machine. Raises ``NotConfigured`` while no base model is named."""
+    from adapters.vendors.local import make_tuner
+
+    if not configuration.settings.local.models:
+        raise NotConfigured(
+            "name the models that can be tuned on this machine in [local.models] and install the extra, "
+            "as in pip install 'understudy[train]'",
+            vendor="local",
+        )
+    return make_tuner(local_options(configuration))
+
+
+def openai_tuner(
+    configuration: Configuration, name: str = "openai", chosen: VendorSettings | None = None
+) -> Tuner:
+    """That of OpenAI, or of another vendor that speaks its protocol. Raises ``NotConfigured``."""
+    from adapters.vendors.openai import make_tuner
+
+    return make_tuner(openai_endpoint(configuration, name, chosen or VendorSettings()))
+
+
+def google_tuner(configuration: Configuration) -> Tuner:
+    """Google's, in a project of the Agent Platform."""
+    from adapters.vendors.google import make_tuner
+
+    return make_tuner(google_endpoint(configuration))
+
+
+def _runs(configuration: Configuration, database: Database, tuners: Tuners) -> Runs:
+    from training.runs import RunLimits, Runs
+
+    settings = configuration.settings
+    rows = settings.datasets
+    limits = RunLimits(
+        **settings.finetune.model_dump(),
+        minimum=rows.minimum,
+        eligible=rows.eligible,
+        recommended=rows.recommended,
+    )
+    return Runs(
+        database,
+        tuners.find,
+        limits,
+        configuration.data_dir / "runs",
+        vendors=tuners.vendors,
+        prices=lambda vendor, model: _tuning_prices(settings, f"{vendor}:{model}"),
+    )
+
+
+def _tuning_prices(settings: Settings, model: str) -> Prices:
+    from training.cost import BasePrice, TuningPrice
+    from training.ordering import Prices
+
+    price = settings.prices.get(model)
+    if price is None:
+        return Prices()
+    return Prices(
+        BasePrice(price.input, price.output, price.date),
+        TuningPrice(
+            training=price.training,
+            input=price.tuned_input,
+            output=price.tuned_output,
+            hosting=price.hosting or 0.0,
+            date=price.date,
+        ),
+    )
+
+
+# -- platforms
 
 
 def _discord_options(settings: Settings) -> DiscordOptions:

@@ -3,6 +3,9 @@
 While nothing of a reply was shown, a model is asked again where that can help, and then the next one of the chain. A vendor
 that fails again and again is left in peace for a while, so that nobody waits for it. Once a word was shown there is no
 second try: what the person has read stands.
+
+A model that an avatar was released with may be gone, or fail alone, while its vendor is well: it is counted and left in
+peace by itself, and so is what answered before it, which is asked next.
 """
 
 from __future__ import annotations
@@ -10,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import structlog
 
@@ -31,6 +35,9 @@ from adapters.vendors.base import (
 from bot.models import Models
 
 log = structlog.get_logger()
+
+Before: TypeAlias = Callable[[], Awaitable[Sequence[str]]]
+"""What answered before a released model did, the latest first, as ``vendor:name``."""
 
 # A vendor that wants us to wait longer than this is not waited for, in seconds.
 LONGEST_WAIT = 20.0
@@ -74,11 +81,11 @@ class Breaker:
         """For how many more seconds the vendor is left in peace; 0 when it may be asked."""
         return max(0.0, self._until - self._now()) if self._failures >= self._limit else 0.0
 
-    def check(self, vendor: str) -> None:
-        """Raises the kind of error that it failed with last, while it rests."""
+    def check(self, name: str, vendor: str) -> None:
+        """Raises the kind of error that it failed with last, while it rests; ``name`` is who rests."""
         if (rest := self.resting) > 0 and (last := self._last) is not None:
             raise type(last)(
-                f"{vendor} failed {self._failures} times in a row and is left in peace for {rest:.0f} more seconds: "
+                f"{name} failed {self._failures} times in a row and is left in peace for {rest:.0f} more seconds: "
                 f"{last}",
                 vendor=vendor,
             ) from last
@@ -114,18 +121,26 @@ class Asking:
         model: str,
         prepare: Callable[[str, ChatModel, str], ChatRequest],
         failed: Callable[[str, VendorError], None] = lambda _model, _error: None,
+        before: Before | None = None,
     ) -> AsyncGenerator[Event]:
         """The events of the first model that answers; ``model`` and the chain are written ``vendor:name``.
+
+        ``before`` is given for a released model: what it gives is asked when that fails, ahead of the fallbacks.
 
         ``prepare`` is told which model is asked, with its vendor and the vendor's name for it, and gives the request.
         ``failed`` is told each model that did not answer, whoever answers in the end.
         Raises ``VendorError``: what the first model failed with, or what broke off a reply that was being shown.
         """
         first: VendorError | None = None
-        chain = list(dict.fromkeys((model, *self._patience.fallback)))
-        for name in chain:
+        released = before is not None
+        chain = [model] if released else list(dict.fromkeys((model, *self._patience.fallback)))
+        asked = 0
+        while asked < len(chain):
+            name = chain[asked]
+            asked += 1
+            last = before is None and asked == len(chain)
             try:
-                async with aclosing(self._one(name, prepare, last=name == chain[-1])) as events:
+                async with aclosing(self._one(name, prepare, last=last, alone=released)) as events:
                     async for event in events:
                         yield event
                 return
@@ -138,17 +153,23 @@ class Asking:
                 first = first or error
                 if isinstance(error, Refused):
                     break  # what one vendor must not answer is not tried out on the others
+                if before is not None:
+                    chain = list(dict.fromkeys((model, *await before(), *self._patience.fallback)))
+                    before = None
         assert first is not None, "there is at least one model in a chain"
         raise first
 
     async def _one(
-        self, full: str, prepare: Callable[[str, ChatModel, str], ChatRequest], *, last: bool
+        self, full: str, prepare: Callable[[str, ChatModel, str], ChatRequest], *, last: bool, alone: bool
     ) -> AsyncGenerator[Event]:
         vendor, name = self._models.find(full)
-        breaker = self._breaker(vendor.vendor)
+        counted = full if alone else vendor.vendor
+        breaker = self._breaker(counted)
         request: ChatRequest | None = None
         for attempt in range(1, self._patience.attempts + 1):
-            breaker.check(vendor.vendor)
+            breaker.check(counted, vendor.vendor)
+            if alone:
+                self._breaker(vendor.vendor).check(vendor.vendor, vendor.vendor)
             request = request or prepare(full, vendor, name)
             breaker.ask()
             begun, blank, asked_at = False, "", self._now()
@@ -169,7 +190,7 @@ class Asking:
                 breaker.good()
                 return
             except VendorError as error:
-                if _blames_vendor(error):
+                if _blames_vendor(error) or (alone and isinstance(error, ModelNotFound)):
                     breaker.bad(error)
                 elif not isinstance(error, NotConfigured):
                     breaker.good()  # whoever objects is there
@@ -193,12 +214,11 @@ class Asking:
         backoff = self._patience.retry_seconds * 2 ** (attempt - 1) * (0.5 + random.random())
         return min(max(wanted, backoff), LONGEST_WAIT)
 
-    def _breaker(self, vendor: str) -> Breaker:
-        if vendor not in self._breakers:
-            self._breakers[vendor] = Breaker(
-                self._patience.rest_after, self._patience.rest_seconds, self._now
-            )
-        return self._breakers[vendor]
+    def _breaker(self, name: str) -> Breaker:
+        """That of a vendor, or of a model as ``vendor:name``."""
+        if name not in self._breakers:
+            self._breakers[name] = Breaker(self._patience.rest_after, self._patience.rest_seconds, self._now)
+        return self._breakers[name]
 
 
 class _Broken(Exception):

@@ -19,14 +19,14 @@ import structlog
 from adapters.platforms.base import End, Message, Place, Reply, Spoken, UserError, Who
 from adapters.vendors.base import Image
 from bot import context
-from bot.asking import Asking
+from bot.asking import Asking, Before
 from bot.context import Rules, Shown
 from bot.errors import for_person
 from bot.limits import Lanes
 from bot.notices import Notices
 from bot.scenes import Scene, Scenes
 from bot.turn import Ended, Manner, Turn, completion, generate, spoken
-from storage import clock, conversations, exchanges, owed
+from storage import clock, conversations, exchanges, owed, releases
 from storage.avatars import Avatar
 from storage.database import Database, Tx
 from storage.errors import StorageError
@@ -122,9 +122,15 @@ class Conversations:
                 ):
                     async with self._lanes.turn(lane):
                         shown = await self._read(scene, place, exchange.conversation_id, pending)
-                        return await self._reply(
-                            Turn(scene, pending, shown, reply, self.model_of(scene)), lane
+                        turn = Turn(
+                            scene,
+                            pending,
+                            shown,
+                            reply,
+                            self.model_of(scene),
+                            before=self._before(scene),
                         )
+                        return await self._reply(turn, lane)
             return await self._show_again(exchange, reply)
 
     async def _show_again(self, exchange: Exchange, reply: Reply) -> Spoken:
@@ -153,6 +159,18 @@ class Conversations:
     def model(self, avatar: Avatar, release: Release) -> str:
         """What an avatar answers with, as ``vendor:name``: its release's model, its own, or the default one."""
         return release.model or avatar.base_model or self._manner.default_model
+
+    def _before(self, scene: Scene) -> Before | None:
+        """What answers where the release's own model does not: earlier releases, then the base model, then the default."""
+        release, base = scene.release, scene.avatar.base_model
+        if release.model is None:
+            return None
+
+        def models(tx: Tx) -> list[str]:
+            earlier = [self.model(scene.avatar, each) for each in releases.earlier(tx, release)]
+            return [*earlier, *((base,) if base else ()), self._manner.default_model]
+
+        return lambda: self._database.read(models)
 
     def stop(self, place: Place, exchange_id: str = "") -> bool:
         """End the reply being given as this exchange, else in this conversation; what there is of it stays."""
@@ -265,7 +283,14 @@ class Conversations:
             finally:
                 reading.cancel()
             turn = Turn(
-                scene, pending, shown, reply, self.model_of(scene), images=heard.images, remarks=heard.remarks
+                scene,
+                pending,
+                shown,
+                reply,
+                self.model_of(scene),
+                images=heard.images,
+                remarks=heard.remarks,
+                before=self._before(scene),
             )
             return await self._reply(turn, lane)
 
@@ -308,8 +333,12 @@ class Conversations:
         log.info(
             "reply given", status=done.status, model=done.model, latency_ms=done.latency_ms, known=done.known
         )
+        instead = done.model if done.status == "complete" else ""
         for model, error in turn.failures:
-            self._notices.vendor_failed(turn.scene.workspace, model, error)
+            if model == turn.scene.release.model and model != instead:
+                self._notices.release_failed(turn.scene, error, instead)
+            else:
+                self._notices.vendor_failed(turn.scene.workspace, model, error)
         sentence = for_person(turn.failure or TimeoutError(), turn.model) if turn.status == "failed" else ""
         try:
             keys = await self._show(turn, done.id, sentence)

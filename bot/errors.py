@@ -74,3 +74,13 @@ def for_admin(error: VendorError, model: str) -> str:
         "If it goes on, choose another model with `/model`.",
     )
     return f"{model} does not answer: {said}. {todo}".rstrip()
+
+
+def for_admin_of_release(error: VendorError, avatar: str, number: int, model: str, instead: str) -> str:
+    """What the admins are told of a release whose model does not answer; ``instead`` is what does, empty for nothing."""
+    said = str(error).strip().rstrip(".")
+    what = "is gone" if isinstance(error, ModelNotFound) else "does not answer"
+    answers = f"{instead} answers in its place." if instead else "Nothing answered in its place."
+    lasting = "" if isinstance(error, ModelNotFound) else "If it goes on, "
+    go = f"{lasting}`/finetune rollback` takes {avatar} back to the release before it."
+    return f"{model}, with which release {number} of {avatar} answers, {what}: {said}. {answers} {go}"

@@ -279,6 +279,7 @@ class Application:
             return
         self._closed = True
         await self._services.conversations.drain(PATIENCE)
+        await self._services.training.close()
         await self._services.notices.close()
         await self._recovery.end()
         await self._services.models.close()

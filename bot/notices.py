@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 
 from adapters.platforms.base import Answer, Place, Platform, UserError
-from adapters.vendors.base import BadRequest, Refused, VendorError
-from bot.errors import for_admin
+from adapters.vendors.base import BadRequest, ModelNotFound, Refused, VendorError
+from bot.errors import for_admin, for_admin_of_release
+from bot.scenes import Scene
 from storage import clock, moments
 from storage.database import Database
 from storage.errors import StorageError
@@ -19,6 +20,7 @@ from storage.workspaces import Workspace
 log = structlog.get_logger()
 
 HOUR_MS = 60 * 60 * 1000
+DAY_MS = 24 * HOUR_MS
 
 
 class Notices:
@@ -33,6 +35,10 @@ class Notices:
         """From now on admins of its workspaces can be told."""
         self._platforms[platform.name] = platform
 
+    def platform(self, name: str) -> Platform | None:
+        """The platform of this name, once it is served by this process."""
+        return self._platforms.get(name)
+
     def vendor_failed(self, workspace: Workspace, model: str, error: VendorError) -> None:
         """Warn of a model that does not answer, in the background, at most once an hour for each sort of failure."""
         if isinstance(error, BadRequest | Refused):
@@ -40,6 +46,24 @@ class Notices:
         sentence = for_admin(error, model)
         name = f"vendor:{model}:{type(error).__name__}"
         self._later(self.warn(workspace, name, sentence, again_after=HOUR_MS))
+
+    def release_failed(self, scene: Scene, error: VendorError, instead: str) -> None:
+        """Warn of a release whose model does not answer, and say what answers instead, if anything does.
+
+        Of a model that is gone once, of one that fails at most once a day.
+        """
+        if isinstance(error, BadRequest | Refused):
+            return
+        release, gone = scene.release, isinstance(error, ModelNotFound)
+        sentence = for_admin_of_release(
+            error,
+            scene.avatar.name,
+            release.number,
+            release.model or "",
+            instead,
+        )
+        name = f"release:{release.id}:{'gone' if gone else 'failing'}"
+        self._later(self.warn(scene.workspace, name, sentence, again_after=None if gone else DAY_MS))
 
     async def warn(
         self, workspace: Workspace, name: str, sentence: str, *, again_after: int | None = None

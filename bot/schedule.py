@@ -1,9 +1,11 @@
-"""The jobs that run by the clock, on APScheduler: today the warnings that a model will be shut down."""
+"""The jobs that run by the clock, on APScheduler: training runs are watched, and models that will be shut down warned of."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -12,6 +14,7 @@ from adapters.vendors.base import VendorError
 from bot.services import Services
 from storage import avatars, clock, releases, workspaces
 from storage.database import Tx
+from storage.errors import StorageError
 from storage.workspaces import Workspace
 
 log = structlog.get_logger()
@@ -20,25 +23,38 @@ log = structlog.get_logger()
 WARNINGS = (60, 30, 7, 1)
 # Not at once: the platforms connect first, so that a warning that is due finds its channel.
 FIRST_SECONDS = 60
+# Training runs that are due are looked for so often; when one is due says the run.
+TICK_SECONDS = 5
 
 
 class Schedule:
-    """Starts the jobs and stops them."""
+    """Starts the jobs and stops them. ``warns`` is False where no platform is served: nobody could be told."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, warns: bool = True) -> None:
         self._services = services
+        self._warns = warns
         self._scheduler = AsyncIOScheduler(timezone=UTC)
 
     def start(self) -> None:
         """From now on, on the running event loop."""
         soon = datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS)
-        # Said once for each threshold whoever says it: replicas and restarts may all run the job.
+        if self._warns:
+            # Said once for each threshold whoever says it: replicas and restarts may all run the job.
+            self._scheduler.add_job(
+                warn_of_shutdowns,
+                "interval",
+                args=[self._services],
+                days=1,
+                next_run_time=soon,
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+            )
         self._scheduler.add_job(
-            warn_of_shutdowns,
+            watch_runs,
             "interval",
             args=[self._services],
-            days=1,
-            next_run_time=soon,
+            seconds=TICK_SECONDS,
             coalesce=True,
             max_instances=1,
             misfire_grace_time=None,
@@ -49,6 +65,19 @@ class Schedule:
         """Start no more jobs; one that runs now is cancelled, and its work is for the next start."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+
+async def watch_runs(services: Services) -> int:
+    """Do what is due of the training runs; how many that was. Replicas share them by leases."""
+    try:
+        # What runs need takes a while to load, and whoever talks meanwhile is not kept waiting.
+        await asyncio.to_thread(import_module, "training.runs")
+        return await services.runs.tick()
+    except asyncio.CancelledError:
+        return 0  # the process ends; the scheduler would call that an error
+    except StorageError as error:
+        log.warning("training runs not watched", error=str(error))
+        return 0
 
 
 async def warn_of_shutdowns(services: Services) -> int:

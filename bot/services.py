@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from adapters.platforms.base import Call, UserError
 from bot import attachments
+from bot.building import Builds
 from bot.conversation import Conversations
 from bot.faces import Face
 from bot.feedback import Feedback
@@ -14,9 +16,13 @@ from bot.models import Models
 from bot.notices import Notices
 from bot.scenes import Scene, Scenes
 from bot.settings import Configuration
+from bot.tuners import Training
 from storage import exchanges
 from storage.database import Database
 from storage.exchanges import Exchange
+
+if TYPE_CHECKING:
+    from training.runs import Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,15 @@ class Services:
     listening: Listening
     notices: Notices
     attachments: attachments.Rules
+    builds: Builds
+    training: Training
     faces: tuple[Face, ...] = ()
     interactive: bool = True
+
+    @property
+    def runs(self) -> Runs:
+        """The training runs; what they need is loaded at the first use."""
+        return self.training.runs
 
     async def scene(self, call: Call) -> Scene:
         """Who gives this command, to which avatar."""

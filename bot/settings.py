@@ -72,19 +72,44 @@ class VendorSettings(_Section):
 
 
 class GoogleSettings(_Section):
-    """A project of Google Cloud's Agent Platform, in place of a Gemini API key."""
+    """A project of Google Cloud's Agent Platform, in place of a Gemini API key; with a bucket and a region it tunes."""
 
     project: str = ""
     location: str = "global"
     base_url: str = ""
+    bucket: str = ""
+    tuning_location: str = ""
+
+
+class LocalSettings(_Section):
+    """Models of this machine, tuned with TRL: ``models`` are names for people, each with a folder or a Hugging Face name.
+
+    They answer through the OpenAI-compatible server at ``serve_url``, or without it in this process.
+    """
+
+    models: dict[str, str] = {}
+    python: str = ""
+    at_once: Annotated[int, Field(ge=1)] = 1
+    max_length: Annotated[int, Field(ge=16)] = 2048
+    serve_url: str = ""
+    serve_folder: str = ""
+    adapters: Literal["vllm", "none"] = "vllm"
+    context_tokens: Annotated[int, Field(ge=500)] = 4096
 
 
 class PriceSettings(_Section):
-    """US dollars for a million tokens; ``date`` is the day the price was looked up."""
+    """US dollars for a million tokens, ``hosting`` for a month; ``date`` is the day the price was looked up.
+
+    ``training`` is for training tokens, ``tuned_input`` and ``tuned_output`` are those of the model that comes of it.
+    """
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
     cached: Annotated[float, Field(ge=0)] | None = None
+    training: Annotated[float, Field(ge=0)] | None = None
+    tuned_input: Annotated[float, Field(ge=0)] | None = None
+    tuned_output: Annotated[float, Field(ge=0)] | None = None
+    hosting: Annotated[float, Field(ge=0)] | None = None
     date: str = ""
 
 
@@ -133,6 +158,37 @@ class FeedbackSettings(_Section):
         "4️⃣": 4,
         "5️⃣": 5,
     }
+
+
+class DatasetSettings(_Section):
+    """What goes into a dataset, and when it is large enough. Shares are 0..1."""
+
+    minimum: Annotated[int, Field(ge=1)] = 10
+    eligible: Annotated[int, Field(ge=1)] = 50
+    recommended: Annotated[int, Field(ge=1)] = 100
+    stars: Annotated[float, Field(ge=1, le=5)] = 4.0
+    least_characters: Annotated[int, Field(ge=0)] = 20
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    history_exchanges: Annotated[int, Field(ge=0, le=200)] = 10
+    max_tokens: Annotated[int, Field(ge=64)] = 4096
+    person_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    person_share_from: Annotated[int, Field(ge=1)] = 10
+    near_duplicates: Annotated[float, Field(ge=0.5, le=1)] = 0.8
+    privacy: Literal["rules", "presidio", "off"] = "rules"
+    presidio_model: str = "en_core_web_lg"
+    links: Literal["all", "secret"] = "all"
+    moderation: ModelName | Literal[""] = ""
+
+
+class FinetuneSettings(_Section):
+    """What a workspace may launch in a month, in US dollars and at a time, and how training runs are watched."""
+
+    runs_per_month: Annotated[int, Field(ge=0)] = 20
+    spend_per_month: Annotated[float, Field(ge=0)] = 50.0
+    concurrent: Annotated[int, Field(ge=0)] = 2
+    poll_seconds: Annotated[float, Field(gt=0)] = 30
+    poll_most_seconds: Annotated[float, Field(gt=0)] = 600
+    stuck_hours: Annotated[float, Field(gt=0)] = 72
 
 
 class LoggingSettings(_Section):
@@ -202,6 +258,7 @@ class Secrets(BaseSettings):
     openai_base_url: str | None = None
     gemini_api_key: SecretStr | None = None
     google_api_key: SecretStr | None = None
+    local_serve_key: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -215,11 +272,14 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     vendors: dict[VendorName, VendorSettings] = {}
     google: GoogleSettings = GoogleSettings()
+    local: LocalSettings = LocalSettings()
     prices: dict[ModelName, PriceSettings] = {}
     context: ContextSettings = ContextSettings()
     limits: LimitSettings = LimitSettings()
     consent: ConsentSettings = ConsentSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    datasets: DatasetSettings = DatasetSettings()
+    finetune: FinetuneSettings = FinetuneSettings()
     logging: LoggingSettings = LoggingSettings()
     terminal: TerminalSettings = TerminalSettings()
     discord: DiscordSettings = DiscordSettings()

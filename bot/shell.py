@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from adapters.platforms.base import Answer, Command, UserError
 from adapters.platforms.terminal.session import Session
@@ -22,7 +22,11 @@ from bot.settings import Configuration
 from storage import clock
 from storage.ids import new_id
 
+if TYPE_CHECKING:
+    from bot.schedule import Schedule
+
 DONE, FAILED, MISUSED, TERMINATED = 0, 1, 2, 143
+SETTLED_SECONDS = 2.0
 
 
 @cache
@@ -65,10 +69,10 @@ def command(
     async def run(app: Application) -> int:
         session = _session(app, avatar)
         if alone:
-            return await _command_alone(session, declaration, values, as_json=as_json)
+            return await _command_alone(session, declaration, values, as_json=as_json, confirmed=confirmed)
         return await _command_here(session, declaration, values, confirmed=confirmed)
 
-    return _run(configuration, run)
+    return _run(configuration, run, interactive=not alone)
 
 
 def serve(configuration: Configuration) -> int:
@@ -99,11 +103,31 @@ async def _sit(app: Application, configuration: Configuration, avatar: str) -> i
     from adapters.platforms.terminal.chat import sit_down
 
     history = configuration.data_dir / "terminal_history"
-    return await sit_down(_session(app, avatar), history=history, folder=Path.cwd(), err=sys.stderr)
+    schedule: list[Schedule] = []
+
+    def watch() -> None:
+        from bot.schedule import Schedule
+
+        schedule.append(Schedule(app.services, warns=False))
+        schedule[0].start()
+
+    # Once somebody sits and reads: the scheduler takes a while to load.
+    later = asyncio.get_running_loop().call_later(SETTLED_SECONDS, watch)
+    try:
+        return await sit_down(_session(app, avatar), history=history, folder=Path.cwd(), err=sys.stderr)
+    finally:
+        later.cancel()
+        for each in schedule:
+            each.stop()
 
 
 async def _command_alone(
-    session: Session, declaration: Command, values: Mapping[str, Value], *, as_json: bool
+    session: Session,
+    declaration: Command,
+    values: Mapping[str, Value],
+    *,
+    as_json: bool,
+    confirmed: bool,
 ) -> int:
     """Into a pipe: plain text or JSON, and no questions."""
     from adapters.platforms.terminal.plain import PlainReply, answer_data, answer_text, save
@@ -112,7 +136,7 @@ async def _command_alone(
     progress = ProgressLine(sys.stderr)
     reply = PlainReply(sys.stdout, sys.stderr, live=False, silent=as_json)
     answer = await session.host.command(
-        session.call(declaration.name, values, progress, confirmed=True), reply
+        session.call(declaration.name, values, progress, confirmed=confirmed), reply
     )
     progress.clear()
     if as_json:

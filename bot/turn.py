@@ -14,7 +14,7 @@ import structlog
 from adapters.platforms.base import Reply, Spoken
 from adapters.vendors.base import ChatModel, ChatRequest, Finished, Image, Usage, VendorError
 from bot import context
-from bot.asking import Asking
+from bot.asking import Asking, Before
 from bot.context import Context, Rules, Shown
 from bot.scenes import Scene
 from storage import clock
@@ -39,7 +39,10 @@ Ended = Literal["complete", "failed", "cancelled"]
 
 @dataclass(slots=True)
 class Turn:
-    """The state of one reply. ``images`` are shown to a model that sees; ``remarks`` are told below the reply."""
+    """The state of one reply. ``images`` are shown to a model that sees; ``remarks`` are told below the reply.
+
+    ``before`` gives what answered before ``model``, where that is a release's own.
+    """
 
     scene: Scene
     pending: Pending
@@ -48,6 +51,7 @@ class Turn:
     model: str
     images: tuple[Image, ...] = ()
     remarks: tuple[str, ...] = ()
+    before: Before | None = None
     began: float = field(default_factory=time.monotonic)
     built: Context | None = None
     text: str = ""
@@ -162,7 +166,7 @@ def _preparing(turn: Turn, rules: Rules, manner: Manner) -> Callable[[str, ChatM
 
 
 async def _stream(turn: Turn, asking: Asking, prepare: Callable[[str, ChatModel, str], ChatRequest]) -> None:
-    async with aclosing(asking.stream(turn.model, prepare, turn.failed)) as stream:
+    async with aclosing(asking.stream(turn.model, prepare, turn.failed, turn.before)) as stream:
         async for event in stream:
             if isinstance(event, Finished):
                 turn.end = event

@@ -21,7 +21,8 @@ class Avatar:
     """A persona. ``unknown`` is what it says when it does not know, ``suggestions`` are questions it opens with.
 
     ``base_model`` is ``vendor:name``, or none to follow the setting ``models.default``; ``auto_approve`` says whether
-    members' better answers serve without a review; ``release_id`` is the current release.
+    members' better answers serve without a review, ``auto_activate`` whether a model that was tuned for it and passes its
+    evaluation answers without a person's word; ``release_id`` is the current release.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Avatar:
     unknown: str
     suggestions: tuple[str, ...]
     auto_approve: bool
+    auto_activate: bool
     release_id: str | None
     created_at: int
 
@@ -47,6 +49,7 @@ _CHANGING = (
     "unknown",
     "suggestions",
     "auto_approve",
+    "auto_activate",
 )
 _avatar = table(AvatarRow)
 _NAMES = [field.name for field in fields(Avatar)]
@@ -77,6 +80,7 @@ def create(
     unknown: str = "",
     suggestions: Sequence[str] = (),
     auto_approve: bool = False,
+    auto_activate: bool = False,
     person_id: str | None = None,
 ) -> Avatar:
     """A new avatar with ``prompt`` as its prompt version 1, answering with that by release 1.
@@ -94,6 +98,7 @@ def create(
         unknown,
         tuple(suggestions),
         auto_approve,
+        auto_activate,
         None,
         clock.now(),
     )
@@ -128,7 +133,7 @@ def listed(tx: Tx, workspace_id: str) -> list[Avatar]:
 
 
 def update(tx: Tx, avatar_id: str, **changes: Any) -> Avatar:
-    """Change any of name, tagline, colour, picture, base_model, unknown, suggestions and auto_approve.
+    """Change any of name, tagline, colour, picture, base_model, unknown, suggestions, auto_approve and auto_activate.
 
     What it answers with is for ``releases.add``. Raises ``Missing``, and ``Duplicate`` where the new name is taken.
     """
@@ -161,5 +166,5 @@ def _json(texts: Sequence[str]) -> str:
 
 def _record(row: Row) -> Avatar:
     values = list(row)
-    values[8], values[9] = tuple(orjson.loads(row[8])), bool(row[9])
+    values[8], values[9], values[10] = tuple(orjson.loads(row[8])), bool(row[9]), bool(row[10])
     return Avatar(*values)

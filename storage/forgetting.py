@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, null, or_, select, update
 
-from storage import examples, ratings
+from storage import datasets, examples, ratings
 from storage.database import Statement, Tx, table
 from storage.people import Forgotten, Person
 from storage.schema import (
     AuditRow,
     AuthorRow,
     ConversationRow,
+    DatasetRow,
     ExampleRow,
     ExchangeRow,
     PartRow,
@@ -22,6 +23,7 @@ from storage.schema import (
     PromptVersionRow,
     RatingRow,
     ReleaseRow,
+    TrainingRunRow,
 )
 
 _author, _example, _preference = table(AuthorRow), table(ExampleRow), table(PreferenceRow)
@@ -46,6 +48,10 @@ _EXCHANGES = Statement(
 )
 _RATED = Statement(select(_rating.c.exchange_id).where(_rating.c.person_id == _PERSON))
 
+_HERE = select(_person.c.id).where(_person.c.id == _PERSON)
+# On Postgres others write at the same time: a dataset takes no words of this person from here on.
+_LOCK = Statement(_HERE, _HERE.with_for_update())
+
 _CROWD = select(_exchange.c.id).where(_exchange.c.conversation_id == _ID)
 
 _DROP_AUTHORS = Statement(delete(_author).where(_author.c.owner_id == _ID))
@@ -67,7 +73,13 @@ _DROP_CONVERSATION = Statement(delete(_conversation).where(_conversation.c.id ==
 _DROP_PERSON = Statement(delete(_person).where(_person.c.id == _PERSON))
 _NAMELESS = tuple(
     Statement(update(each).where(each.c.person_id == _PERSON).values(person_id=null()))
-    for each in (_audit, table(PromptVersionRow), table(ReleaseRow))
+    for each in (
+        _audit,
+        table(PromptVersionRow),
+        table(ReleaseRow),
+        table(DatasetRow),
+        table(TrainingRunRow),
+    )
 )
 _UNTARGETED = Statement(update(_audit).where(_audit.c.target == _PERSON).values(target=""))
 
@@ -94,12 +106,14 @@ def withdraw_words(tx: Tx, person_id: str) -> TakenBack:
 
 def forget(tx: Tx, person: Person, *, liked: float = ratings.LIKED) -> Forgotten:
     """What ``storage.people.forget`` promises; ``liked`` is the mean from which an exchange is an example."""
+    tx.rows(_LOCK, {"of_person": person.id})
     found = tx.rows(_EXCHANGES, {"of_person": person.id})
     own = dict.fromkeys(str(row[0]) for row in found)
     elsewhere = [rated for rated in _ids(tx, _RATED, of_person=person.id) if rated not in own]
     tx.run(_DROP_TOMBSTONES, {"of_person": person.id})  # nothing is left in them: they are not counted
     _run_each(tx, _DROP_PARTS, own)
     forgotten = Forgotten(
+        dataset_lines=datasets.erase(tx, person.id, own),
         examples=_drop_examples(tx, _resting_on(tx, _EXAMPLES_WITH, _EXAMPLES_OF, person.id, own)),
         preferences=_drop_preferences(
             tx, _resting_on(tx, _PREFERENCES_WITH, _PREFERENCES_OF, person.id, own)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 
 from storage import clock, ids
 from storage.database import Statement, Tx, first, insert_into, table
 from storage.errors import Missing
 from storage.schema import (
     AuthorRow,
+    DatasetAuthorRow,
     ExampleRow,
     ExchangeRow,
     PersonRow,
@@ -34,6 +35,14 @@ _FIND = Statement(
     select(_person).where(
         _person.c.workspace_id == bindparam("of_workspace"), _person.c.key == bindparam("of_key")
     )
+)
+_CALLED = Statement(
+    select(_person)
+    .where(
+        _person.c.workspace_id == bindparam("of_workspace"),
+        func.lower(_person.c.name) == bindparam("of_name"),
+    )
+    .limit(2)
 )
 _INSERT = insert_into(PersonRow, ignore=["workspace_id", "key"])
 _RENAME = Statement(
@@ -54,6 +63,19 @@ _STANDING = Statement(
     .join(_workspace, _workspace.c.id == _person.c.workspace_id)
     .where(_person.c.id == bindparam("of_id"))
 )
+# Those of imported people begin so; nobody is called by the name that they have.
+_IMPORTED = "import:"
+_NAMED = Statement(
+    select(_person.c.key, _person.c.name)
+    .where(
+        _person.c.workspace_id == bindparam("of_workspace"),
+        _person.c.key > bindparam("after"),
+        ~_person.c.key.startswith(_IMPORTED),
+        _person.c.name != "",
+    )
+    .order_by(_person.c.key)
+    .limit(bindparam("most"))
+)
 _exchange, _rating = table(ExchangeRow), table(RatingRow)
 _example, _preference = table(ExampleRow), table(PreferenceRow)
 _OWN = bindparam("of_id")
@@ -66,6 +88,7 @@ _COUNTS = (
     ),
     select(_example).where(_example.c.id.in_(_WRITTEN), _example.c.status.in_(["proposed", "approved"])),
     select(_preference).where(_preference.c.id.in_(_WRITTEN)),
+    select(table(DatasetAuthorRow)).where(table(DatasetAuthorRow).c.person_id == _OWN),
 )
 _HELD = Statement(select(*(each.with_only_columns(func.count()).scalar_subquery() for each in _COUNTS)))
 
@@ -105,6 +128,7 @@ class Forgotten:
     ratings: int
     examples: int
     preferences: int
+    dataset_lines: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +139,7 @@ class Held:
     ratings: int
     examples: int
     preferences: int
+    dataset_lines: int
 
 
 def ensure(tx: Tx, workspace_id: str, key: str, name: str) -> Person:
@@ -144,6 +169,12 @@ def find(tx: Tx, workspace_id: str, key: str) -> Person | None:
     """The person whom the platform knows by ``key``, if they were ever here."""
     row = first(tx, _FIND, {"of_workspace": workspace_id, "of_key": key})
     return Person(*row) if row else None
+
+
+def by_name(tx: Tx, workspace_id: str, name: str) -> Person | None:
+    """The one person of this name, whatever its case; ``None`` where there is nobody, or more than one."""
+    rows = tx.rows(_CALLED, {"of_workspace": workspace_id, "of_name": name.lower()})
+    return Person(*rows[0]) if len(rows) == 1 else None
 
 
 def give_consent(tx: Tx, person_id: str, *, at: int, covers_from: int) -> None:
@@ -203,12 +234,39 @@ def _set(
     tx.run(_SET_CONSENT, {"of_id": person.id, "new_consent": consent, **dates})
 
 
+def covered(policy: str, consent: str | None, given_at: int | None, said_at: int) -> bool:
+    """Whether one person's words of ``said_at`` (milliseconds) may be learnt: the rule, for what is read in bulk.
+
+    ``policy`` is the workspace's; ``consent`` is the person's and none where there is no such person (any more), which
+    counts as No. Opt-in: they gave consent that covers when they said it. Opt-out: they did not withdraw; who did is not
+    learnt from at all, earlier words included. ``covering`` says the same in SQL.
+    """
+    if consent is None:
+        return False
+    if policy == "opt-out":
+        return consent != "withdrawn"
+    return consent == "given" and given_at is not None and said_at >= given_at
+
+
+def covering(
+    policy: ColumnElement[Any],
+    consent: ColumnElement[Any],
+    given_at: ColumnElement[Any],
+    said_at: ColumnElement[Any],
+) -> ColumnElement[Any]:
+    """``covered`` over columns, for queries of more rows than should leave the database; true or false, never null.
+
+    The columns of an outer join will do: without the person it is false.
+    """
+    agreed = and_(consent == "given", said_at >= given_at)
+    rule = case((policy == "opt-out", consent != "withdrawn"), else_=agreed)
+    return case((rule, 1), else_=0) == 1
+
+
 def may_learn(tx: Tx, authors: Sequence[Author]) -> bool:
     """Whether words of all these people may be learnt from: the one gate, asked by everything that learns.
 
-    Opt-in: every author gave consent that covers when they said it. Opt-out: none of them withdrew; who did is not
-    learnt from at all, earlier words included. A person who is not there (any more) counts as No; nobody's words need
-    nobody's consent.
+    Everyone must be ``covered``; nobody's words need nobody's consent.
     """
     earliest: dict[str, int] = {}
     for author in authors:
@@ -221,9 +279,16 @@ def _covered(tx: Tx, person_id: str, said_at: int) -> bool:
     if row is None:
         return False
     consent, given_at, policy = row
-    if policy == "opt-out":
-        return consent != "withdrawn"
-    return consent == "given" and given_at is not None and said_at >= given_at
+    return covered(policy, consent, given_at, said_at)
+
+
+def names(tx: Tx, workspace_id: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, str]]:
+    """The workspace's people as (key, name) in the order of keys, those behind the key ``after``.
+
+    Imported people have no names of their own and are left out, as is who has none.
+    """
+    wanted = {"of_workspace": workspace_id, "after": after, "most": limit}
+    return [(key, name) for key, name in tx.rows(_NAMED, wanted)]
 
 
 def held(tx: Tx, person_id: str) -> Held:
@@ -236,9 +301,9 @@ def held(tx: Tx, person_id: str) -> Held:
 def forget(tx: Tx, person_id: str) -> Forgotten:
     """Delete everything of this person in their workspace, and what rests on it. Raises ``Missing``.
 
-    Gone are: their exchanges with all ratings on those, their ratings and better answers elsewhere, every example and
-    preference that contains their words, conversations left empty, and the person. Qualities that their ratings held
-    up are recomputed. Audit entries keep what happened but not who did it.
+    Gone are: their exchanges with all ratings on those, their ratings and better answers elsewhere, every example,
+    preference and row of a dataset that contains their words, conversations left empty, and the person. Qualities that
+    their ratings held up are recomputed. Audit entries keep what happened but not who did it.
     """
     from storage import forgetting  # it needs the nouns that need people
 

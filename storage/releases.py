@@ -2,24 +2,32 @@
 
 The current release is the single truth of what answers. Its model may be none: then it is the avatar's base model, and
 where that is none too, the setting ``models.default``.
+
+Going back *repeats* an earlier release as a new one. What came before a repeat is what came before the release that it
+repeats, so that going back again and again walks through the history and never toggles.
 """
 
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
 
+import orjson
 from sqlalchemy import bindparam, select, update
 
 from storage import clock, ids
 from storage.database import Statement, Tx, columns_of, first, insert_into, table
 from storage.errors import Missing
 from storage.numbering import following, last_of
-from storage.schema import AvatarRow, ReleaseRow
+from storage.schema import AvatarRow, ReleaseRow, TrainingRunRow
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One line of an avatar's history; rolling back adds a line. ``few_shot`` is JSON, ``why`` is for people."""
+    """One line of an avatar's history; rolling back adds a line. ``why`` is for people.
+
+    ``few_shot`` and ``evaluated``, which says what was seen of it before it answered anybody, are JSON. ``repeats`` is the
+    number of the release that this one goes back to, which repeats none itself.
+    """
 
     id: str
     avatar_id: str
@@ -29,10 +37,17 @@ class Release:
     few_shot: str
     person_id: str | None
     why: str
+    evaluated: str
+    repeats: int | None
     created_at: int
 
+    @property
+    def root(self) -> int:
+        """Its place in the history: its number, or that of the release that it repeats."""
+        return self.repeats or self.number
 
-_release, _avatar = table(ReleaseRow), table(AvatarRow)
+
+_release, _avatar, _run = table(ReleaseRow), table(AvatarRow), table(TrainingRunRow)
 _NAMES = [field.name for field in fields(Release)]
 _ALL = select(*columns_of(ReleaseRow, Release))
 
@@ -42,6 +57,14 @@ _CURRENT = Statement(
 )
 _LISTED = Statement(
     _ALL.where(_release.c.avatar_id == bindparam("of_avatar")).order_by(_release.c.number.desc())
+)
+_NUMBERED = Statement(
+    _ALL.where(_release.c.avatar_id == bindparam("of_avatar"), _release.c.number == bindparam("of_number"))
+)
+_AVATAR = select(_avatar.c.id).where(_avatar.c.id == bindparam("of_avatar"))
+_LOCK = Statement(_AVATAR, _AVATAR.with_for_update())
+_TUNED = Statement(
+    select(_run.c.workspace_id, _run.c.vendor, _run.c.model, _run.c.checkpoints).where(_run.c.model != "")
 )
 _LAST = last_of(ReleaseRow)
 _INSERT = insert_into(ReleaseRow)
@@ -59,11 +82,23 @@ def add(
     person_id: str | None = None,
     why: str = "",
     few_shot: str = "{}",
+    evaluated: str = "{}",
+    repeats: int | None = None,
 ) -> Release:
     """A release with the avatar's next number; it answers from now on. Raises ``Missing`` without the avatar."""
     number = following(tx, _LAST, avatar_id)
     new = Release(
-        ids.new_id(), avatar_id, number, model, prompt_version_id, few_shot, person_id, why, clock.now()
+        ids.new_id(),
+        avatar_id,
+        number,
+        model,
+        prompt_version_id,
+        few_shot,
+        person_id,
+        why,
+        evaluated,
+        repeats,
+        clock.now(),
     )
     tx.run(_INSERT, dict(zip(_NAMES, astuple(new), strict=True)))
     tx.run(_MAKE_CURRENT, {"of_avatar": avatar_id, "new_release": new.id})
@@ -86,6 +121,46 @@ def current(tx: Tx, avatar_id: str) -> Release:
     return Release(*row)
 
 
+def held(tx: Tx, avatar_id: str) -> Release:
+    """What the avatar answers with now; nobody else changes that until this transaction ends. Raises ``Missing``."""
+    first(tx, _LOCK, {"of_avatar": avatar_id})
+    return current(tx, avatar_id)
+
+
+def numbered(tx: Tx, avatar_id: str, number: int) -> Release | None:
+    """The avatar's release of this number."""
+    row = first(tx, _NUMBERED, {"of_avatar": avatar_id, "of_number": number})
+    return Release(*row) if row else None
+
+
+def before(tx: Tx, release: Release) -> Release | None:
+    """The release that going back from this one goes to: none that only repeats another."""
+    earlier = numbered(tx, release.avatar_id, release.root - 1)
+    if earlier is None or earlier.repeats is None:
+        return earlier
+    return numbered(tx, release.avatar_id, earlier.repeats)
+
+
+def earlier(tx: Tx, release: Release) -> list[Release]:
+    """The releases that going back from this one again and again goes through, in that order."""
+    known = {each.number: each for each in listed(tx, release.avatar_id)}
+    found: list[Release] = []
+    number = release.root - 1
+    while number in known:
+        found.append(known[known[number].root])
+        number = found[-1].root - 1
+    return found
+
+
 def listed(tx: Tx, avatar_id: str) -> list[Release]:
     """The avatar's releases, newest first."""
     return [Release(*row) for row in tx.rows(_LISTED, {"of_avatar": avatar_id})]
+
+
+def tuned_elsewhere(tx: Tx, workspace_id: str) -> frozenset[str]:
+    """The models, as ``vendor:name``, that training runs of other workspaces made: they are not this one's to use."""
+    made: dict[bool, set[str]] = {True: set(), False: set()}
+    for workspace, vendor, model, checkpoints in tx.rows(_TUNED):
+        names = [model, *(each["model"] for each in orjson.loads(checkpoints))]
+        made[workspace == workspace_id].update(f"{vendor}:{name}" for name in names)
+    return frozenset(made[False] - made[True])

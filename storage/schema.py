@@ -22,6 +22,10 @@ def _time(*, nullable: bool = False, index: bool = False) -> Column[int]:
     return Column(BigInteger, nullable=nullable, index=index)
 
 
+LONE_EXAMPLE = "status = 'approved' AND (source NOT IN ('exchange', 'import') OR exchange_id IS NULL)"
+"""Which examples are not the very exchange that they came from, in the words that their index and its queries share."""
+
+
 class WorkspaceRow(SQLModel, table=True):
     """A Discord guild, a Slack team or the local terminal: the tenant."""
 
@@ -69,6 +73,7 @@ class AvatarRow(SQLModel, table=True):
     unknown: str = ""
     suggestions: str = "[]"
     auto_approve: bool = False
+    auto_activate: bool = False
     release_id: str | None = None
     created_at: int = Field(sa_column=_time())
 
@@ -100,6 +105,10 @@ class ReleaseRow(SQLModel, table=True):
     few_shot: str = "{}"
     person_id: str | None = None
     why: str = ""
+    evaluated: str = Field(
+        default="{}", sa_column=_text()
+    )  # JSON: what was seen of it before it answered anybody
+    repeats: int | None = None  # the number of the release that it goes back to, which repeats none itself
     created_at: int = Field(sa_column=_time())
 
 
@@ -130,6 +139,7 @@ class ConversationRow(SQLModel, table=True):
             sqlite_where=text("ended_at IS NULL"),
         ),
         Index("ix_conversation_key", "workspace_id", "key"),
+        Index("ix_conversation_avatar", "avatar_id", "id"),  # page by page
     )
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id")
@@ -162,6 +172,13 @@ class ExchangeRow(SQLModel, table=True):
             sqlite_where=text("sibling_of IS NOT NULL"),
         ),
         Index("ix_exchange_avatar", "avatar_id", "created_at"),
+        # With what it asks for in it, so that counting reads no texts.
+        Index(
+            "ix_exchange_rated",
+            "avatar_id",
+            "ratings",
+            sqlite_where=text("ratings > 0"),
+        ),
         # Only the few that are still owed: recovery looks for them at every start.
         Index(
             "ix_exchange_held",
@@ -236,6 +253,13 @@ class ExampleRow(SQLModel, table=True):
             "number",
             sqlite_where=text("pinned = 1"),
         ),
+        # What to imitate that no exchange tells by itself: a few, to be read page by page beside a million others.
+        Index(
+            "ix_example_lone",
+            "avatar_id",
+            "id",
+            sqlite_where=text(LONE_EXAMPLE),
+        ),
     )
     id: str = Field(primary_key=True)
     # FTS and postings want a small integer that VACUUM leaves alone.
@@ -265,6 +289,7 @@ class PreferenceRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("avatar_id", "source", "source_key"),
         Index("ix_preference_exchange", "exchange_id"),
+        Index("ix_preference_avatar", "avatar_id", "id"),
     )
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id")
@@ -340,3 +365,163 @@ class PartRow(SQLModel, table=True):
     workspace_id: str = Field(primary_key=True)
     reply_key: str = Field(primary_key=True)
     exchange_id: str = Field(foreign_key="exchange.id")
+
+
+class DatasetRow(SQLModel, table=True):
+    """What a model is trained on: frozen once it is ready; before that, and while it is deleted, it is nobody's to see."""
+
+    __tablename__ = "dataset"
+    __table_args__ = (UniqueConstraint("workspace_id", "name_key", "version"),)
+    id: str = Field(primary_key=True)
+    number: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
+    workspace_id: str = Field(foreign_key="workspace.id")
+    avatar_id: str | None = None
+    name: str
+    name_key: str  # the name casefolded
+    version: int | None = None  # counted for each name; none while it is building
+    method: str  # sft | dpo | kto
+    status: str  # building | ready
+    origin: str  # build | import
+    system: str = Field(sa_column=_text())  # the system prompt in front of lines that have none
+    settings: str = Field(sa_column=_text())
+    report: str = Field(sa_column=_text())
+    hash: str
+    lines: int
+    train: int
+    validation: int
+    erased: int = 0  # lines that were deleted because of whose words they held
+    person_id: str | None = None  # who built it
+    created_at: int = Field(sa_column=_time())
+
+
+class DatasetLineRow(SQLModel, table=True):
+    """One row of a dataset and what it came from, which may be gone meanwhile."""
+
+    __tablename__ = "dataset_line"
+    __table_args__ = (
+        Index(
+            "ix_dataset_line_exchange",
+            "exchange_id",
+            sqlite_where=text("exchange_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_dataset_line_example",
+            "example_id",
+            sqlite_where=text("example_id IS NOT NULL"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
+    dataset_number: int = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    split: str  # train | validation
+    hash: str
+    content: str = Field(sa_column=_text())  # JSON, as training/rows.py has it
+    conversation: str  # what stays on one side of the split
+    exchange_id: str | None = None
+    example_id: str | None = None
+    preference_id: str | None = None
+
+
+class DatasetAuthorRow(SQLModel, table=True):
+    """Whose words are inside a row of a dataset, and when they were said."""
+
+    __tablename__ = "dataset_author"
+    __table_args__ = (
+        Index("ix_dataset_author_person", "person_id", "dataset_number", "position"),
+        {"sqlite_with_rowid": False},
+    )
+    dataset_number: int = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    person_id: str = Field(primary_key=True)
+    said_at: int = Field(sa_column=_time())
+
+
+class VerdictRow(SQLModel, table=True):
+    """What moderation said of a row, by the hash of its content, so that nothing is asked twice."""
+
+    __tablename__ = "verdict"
+    workspace_id: str = Field(primary_key=True)
+    hash: str = Field(primary_key=True)
+    flagged: bool
+    categories: str = Field(default="[]", sa_column=_text())  # JSON list
+    released: bool = False  # a person let it pass
+    at: int = Field(sa_column=_time())
+
+
+class TrainingRunRow(SQLModel, table=True):
+    """One fine-tuning job of one dataset at one vendor; storage/runs.py says what its columns mean."""
+
+    __tablename__ = "training_run"
+    __table_args__ = (
+        Index("ix_training_run_workspace", "workspace_id", "created_at"),
+        # Only what is to be looked at: every poll of every replica asks for it.
+        Index("ix_training_run_next", "next_at", sqlite_where=text("next_at IS NOT NULL")),
+    )
+    id: str = Field(primary_key=True)
+    number: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
+    workspace_id: str = Field(foreign_key="workspace.id")
+    avatar_id: str | None = None
+    dataset_number: int
+    vendor: str
+    method: str  # sft | dpo | kto
+    base_model: str
+    hyperparameters: str = Field(sa_column=_text())
+    key: str = Field(unique=True)
+    state: str
+    wanted: str = ""  # cancel | pause | resume
+    job_id: str = ""
+    files: str = Field(sa_column=_text())
+    uploaded: str = Field(sa_column=_text())
+    model: str = ""
+    checkpoints: str = Field(sa_column=_text())
+    done: float | None = None
+    said: str = ""
+    error: str = Field(sa_column=_text())
+    trouble: str = Field(sa_column=_text())
+    estimate: str = Field(sa_column=_text())
+    expected: float | None = None
+    cost: float | None = None
+    trained_tokens: int | None = Field(default=None, sa_column=_time(nullable=True))
+    ends_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    person_id: str | None = None
+    place: str = Field(sa_column=_text())
+    message: str = ""
+    told: str = ""
+    seen: str = ""
+    polls: int = 0
+    quiet: int = 0
+    looked: int = 0
+    failures: int = 0
+    idle_ms: int = Field(sa_column=_time())
+    polled_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    next_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    lease_by: str = ""
+    lease_until: int | None = Field(default=None, sa_column=_time(nullable=True))
+    created_at: int = Field(sa_column=_time())
+    updated_at: int = Field(sa_column=_time())
+    ended_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class RunEventRow(SQLModel, table=True):
+    """Something that was told of a training run, by its vendor or by us; ``position`` is the order of telling."""
+
+    __tablename__ = "run_event"
+    __table_args__ = (UniqueConstraint("run_id", "event_id"),)
+    run_id: str = Field(primary_key=True, foreign_key="training_run.id")
+    position: int = Field(primary_key=True)
+    event_id: str
+    at: int = Field(sa_column=_time())
+    level: str = "info"  # info | warning | error
+    message: str = Field(sa_column=_text())
+
+
+class RunPointRow(SQLModel, table=True):
+    """The loss of a training run at a step, on one split."""
+
+    __tablename__ = "run_point"
+    run_id: str = Field(primary_key=True, foreign_key="training_run.id")
+    split: str = Field(primary_key=True)  # train | validation
+    step: int = Field(primary_key=True)
+    loss: float
+    accuracy: float | None = None
+    epoch: float | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, bindparam, case, cast, func, or_, select
+import orjson
+from sqlalchemy import Integer, and_, bindparam, case, cast, func, or_, select
 
 from storage.database import Row, Statement, Tx, table
 from storage.schema import ExampleRow, ExchangeRow, RatingRow
@@ -22,16 +24,18 @@ _OWN = (
     _exchange.c.created_at >= bindparam("since"),
 )
 _DONE = _exchange.c.status == "complete"
+_UNPRICED = and_(_exchange.c.cost.is_(None), _exchange.c.tokens_in + _exchange.c.tokens_out > 0)
 _USE = Statement(
     select(
         func.count(),
         func.count(_exchange.c.person_id.distinct()),
         func.coalesce(func.sum(_exchange.c.tokens_in), 0),
         func.coalesce(func.sum(_exchange.c.tokens_out), 0),
-        func.coalesce(func.sum(_exchange.c.cost), 0.0),
+        func.sum(_exchange.c.cost),
         func.coalesce(func.sum(case((_DONE, 1), else_=0)), 0),
         func.coalesce(func.sum(case((_DONE, cast(_exchange.c.known, Integer)), else_=0)), 0),
         func.coalesce(func.sum(case((_exchange.c.status == "failed", 1), else_=0)), 0),
+        func.coalesce(func.sum(case((_UNPRICED, 1), else_=0)), 0),
     ).where(*_OWN)
 )
 _RATED = Statement(
@@ -63,7 +67,11 @@ _MEDIAN = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Figures of a period. ``known_share`` is 0..1 of the complete replies; ``cost`` is in US dollars."""
+    """Figures of a period. ``known_share`` is 0..1 of the complete replies.
+
+    ``cost`` is in US dollars, of what has a known price, ``None`` when nothing has; ``unpriced`` counts the exchanges
+    that took tokens at a price that is not known.
+    """
 
     exchanges: int
     people: int
@@ -73,7 +81,8 @@ class Stats:
     known_share: float | None
     tokens_in: int
     tokens_out: int
-    cost: float
+    cost: float | None
+    unpriced: int
     examples_approved: int
     examples_proposed: int
     median_latency_ms: int | None
@@ -97,8 +106,66 @@ def stats(tx: Tx, workspace_id: str, avatar_id: str | None = None, since: int | 
         known_share=use[6] / use[5] if use[5] else None,
         tokens_in=int(use[2]),
         tokens_out=int(use[3]),
-        cost=float(use[4]),
+        cost=float(use[4]) if use[4] is not None else None,
+        unpriced=int(use[8]),
         examples_approved=statuses.get("approved", 0),
         examples_proposed=statuses.get("proposed", 0),
         median_latency_ms=median,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """An avatar's complete exchanges of a period and their tokens.
+
+    ``sampled`` is the latest of them that were looked into, at most as many as were asked for; ``shown`` are the texts of
+    the examples that these showed, each with how often, as far as the examples are still there.
+    """
+
+    exchanges: int
+    tokens_in: int
+    tokens_out: int
+    sampled: int
+    shown: tuple[tuple[str, str, int], ...]
+
+
+_OF_AVATAR = (
+    _exchange.c.avatar_id == bindparam("of_avatar"),
+    _exchange.c.origin == "chat",
+    _DONE,
+    _exchange.c.created_at >= bindparam("since"),
+)
+_TRAFFIC = Statement(
+    select(
+        func.count(),
+        func.coalesce(func.sum(_exchange.c.tokens_in), 0),
+        func.coalesce(func.sum(_exchange.c.tokens_out), 0),
+    ).where(*_OF_AVATAR)
+)
+_SHOWN = Statement(
+    select(_exchange.c.example_ids)
+    .where(*_OF_AVATAR)
+    .order_by(_exchange.c.created_at.desc(), _exchange.c.id.desc())
+    .limit(bindparam("most"))
+)
+_TEXTS = Statement(
+    select(_example.c.id, _example.c.user_text, _example.c.assistant_text).where(
+        _example.c.id.in_(bindparam("ids", expanding=True))
+    )
+)
+_CHUNK = 1000  # databases bound the number of parameters
+
+
+def traffic(tx: Tx, avatar_id: str, since: int, *, sample: int = 200) -> Traffic:
+    """The avatar's traffic since a time (milliseconds), with the examples that its latest ``sample`` exchanges showed."""
+    asked = {"of_avatar": avatar_id, "since": since}
+    count, tokens_in, tokens_out = tx.rows(_TRAFFIC, asked)[0]
+    lists = [orjson.loads(row[0]) for row in tx.rows(_SHOWN, {**asked, "most": sample})]
+    often = Counter(str(id) for ids in lists for id in ids)
+    wanted = sorted(often)
+    shown = tuple(
+        (user, assistant, often[id])
+        for start in range(0, len(wanted), _CHUNK)
+        for id, user, assistant in tx.rows(_TEXTS, {"ids": wanted[start : start + _CHUNK]})
+    )
+    return Traffic(int(count), int(tokens_in), int(tokens_out), len(lists), shown)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from adapters.platforms.base import Access, Answer, Call, Command, Field, Param, Table
 from bot.commands.prompts import day
-from bot.commands.talk import shorten
+from bot.commands.talk import counted, shorten
 from bot.services import Services
 from storage import clock, exchanges, statistics
 from storage.exchanges import Exchange
+from training.cost import money
 
 DAY_MS = 86_400_000
 
@@ -85,6 +86,14 @@ def _rated(exchange: Exchange) -> str:
     return f"{exchange.quality:.2f} ({exchange.ratings} rated)"
 
 
+def _spent(stats: statistics.Stats) -> str:
+    if not stats.unpriced:
+        return money(stats.cost or 0.0)
+    if stats.cost is None:
+        return "unknown: set [prices]"
+    return f"{money(stats.cost)}, and {counted(stats.unpriced, 'exchange')} of unknown price"
+
+
 async def _stats(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
     days = call.integer("days")
@@ -94,14 +103,17 @@ async def _stats(services: Services, call: Call) -> Answer:
     )
     mean = f"{stats.mean_stars:.2f} of 5" if stats.mean_stars is not None else "no ratings yet"
     fields = (
-        Field("Exchanges", f"{stats.exchanges:,} with {stats.people:,} people"),
-        Field("Ratings", f"{stats.rated:,} exchanges rated, {mean}"),
+        Field(
+            "Exchanges",
+            f"{stats.exchanges:,} with {stats.people:,} {'person' if stats.people == 1 else 'people'}",
+        ),
+        Field("Ratings", f"{counted(stats.rated, 'exchange')} rated, {mean}"),
         Field(
             "Answered", f"{stats.known_share:.0%} knew an answer" if stats.known_share is not None else "-"
         ),
         Field("Examples", f"{stats.examples_approved:,} in use, {stats.examples_proposed:,} to review"),
         Field("Tokens", f"{stats.tokens_in:,} in, {stats.tokens_out:,} out"),
-        Field("Cost", f"${stats.cost:,.4f}"),
+        Field("Cost", _spent(stats)),
         Field(
             "Time to reply",
             f"{stats.median_latency_ms:,} ms (median)" if stats.median_latency_ms is not None else "-",

@@ -20,7 +20,7 @@ def commands(services: Services) -> tuple[Command, ...]:
     async def complete(call: Call, typed: str) -> Sequence[str]:
         if call.who.access < Access.TRAINER:
             return []
-        found, _ = await available(services)
+        found, _ = await available(services, await services.scene(call))
         return [
             name for name in ("default", *(each for each, _ in found)) if typed.casefold() in name.casefold()
         ]
@@ -47,9 +47,12 @@ def commands(services: Services) -> tuple[Command, ...]:
     )
 
 
-async def available(services: Services) -> tuple[list[tuple[str, ModelInfo]], list[tuple[str, str]]]:
+async def available(
+    services: Services, scene: Scene
+) -> tuple[list[tuple[str, ModelInfo]], list[tuple[str, str]]]:
     """Every model that may be chosen, as ``vendor:name``; and the vendors that did not tell theirs, with why."""
     allowed = services.configuration.settings.models.allowed
+    elsewhere = await services.database.read(lambda tx: releases.tuned_elsewhere(tx, scene.workspace.id))
     found: list[tuple[str, ModelInfo]] = []
     silent: list[tuple[str, str]] = []
     for vendor in services.models.vendors:
@@ -61,7 +64,7 @@ async def available(services: Services) -> tuple[list[tuple[str, ModelInfo]], li
     if allowed:
         known = dict(found)
         found = [(name, known.get(name, ModelInfo(name.partition(":")[2]))) for name in allowed]
-    return found, silent
+    return [each for each in found if each[0] not in elsewhere], silent
 
 
 async def _model(services: Services, call: Call) -> Answer:
@@ -73,7 +76,7 @@ async def _model(services: Services, call: Call) -> Answer:
         raise UserError("Choosing a model is for a trainer or above.")
     wanted = None if name == "default" else name
     if wanted is not None:
-        await _check(services, wanted)
+        await _check(services, scene, wanted)
     after = wanted or services.configuration.settings.models.default
     await services.database.write(lambda tx: _choose(tx, scene, wanted))
     return Answer(
@@ -84,7 +87,7 @@ async def _model(services: Services, call: Call) -> Answer:
 def _choose(tx: Tx, scene: Scene, model: str | None) -> None:
     """Set the base model; a release that names a model of its own gives way to one that does not."""
     avatars.update(tx, scene.avatar.id, base_model=model)
-    release = releases.current(tx, scene.avatar.id)
+    release = releases.held(tx, scene.avatar.id)
     if release.model is not None:
         releases.add(
             tx,
@@ -105,17 +108,19 @@ def _choose(tx: Tx, scene: Scene, model: str | None) -> None:
     )
 
 
-async def _check(services: Services, model: str) -> None:
+async def _check(services: Services, scene: Scene, model: str) -> None:
     """A vendor that is not set up or does not have the model says so now, not at the next message."""
     allowed = services.configuration.settings.models.allowed
     if allowed and model not in allowed:
         raise UserError(f"{model} may not be chosen here; these may: {', '.join(allowed)}.")
     try:
         chat, name = services.models.find(model)
-        known = [each.name for each in await chat.models()]
+        every = [each.name for each in await chat.models()]
     except VendorError as error:
         raise UserError(str(error)) from error
-    if known and name not in known:
+    elsewhere = await services.database.read(lambda tx: releases.tuned_elsewhere(tx, scene.workspace.id))
+    known = [each for each in every if f"{chat.vendor}:{each}" not in elsewhere]
+    if model in elsewhere or (known and name not in known):
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
         raise UserError(
             f"{chat.vendor} has no model {name!r}; near it: {', '.join(close)}. `/models` lists all."
@@ -131,8 +136,9 @@ def _show(services: Services, scene: Scene) -> Answer:
 
 
 async def _models(services: Services, call: Call) -> Answer:
-    here = services.conversations.model_of(await services.scene(call))
-    found, silent = await available(services)
+    scene = await services.scene(call)
+    here = services.conversations.model_of(scene)
+    found, silent = await available(services, scene)
     rows = tuple(
         (
             "●" if name == here else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.platforms.base import Access, Answer, Call, Command, Field, Param
 from bot.commands.prompts import day
+from bot.commands.talk import counted
 from bot.services import Services
 from storage import audit, clock, people, workspaces
 from storage.database import Tx
@@ -81,8 +82,13 @@ async def _show(services: Services, call: Call) -> Answer:
     }[person.consent]
     where = "on this machine" if call.place.platform == "terminal" else "in the operator's database"
     fields = (
-        Field("Kept", f"{held.exchanges:,} exchanges, {held.ratings:,} ratings, {where}"),
-        Field("Learnt", f"{held.examples:,} examples and {held.preferences:,} preferences with your words"),
+        Field("Kept", f"{counted(held.exchanges, 'exchange')}, {counted(held.ratings, 'rating')}, {where}"),
+        Field(
+            "Learnt",
+            f"{counted(held.examples, 'example')}, {counted(held.preferences, 'preference')} and "
+            f"{counted(held.dataset_lines, 'row')} of "
+            "datasets with your words",
+        ),
         Field("Your choice", state),
         Field("The rule here", policy),
         Field("Change it", "`/privacy consent`, `/privacy withdraw`, `/privacy delete`"),
@@ -99,6 +105,7 @@ async def _show(services: Services, call: Call) -> Answer:
         "ratings": held.ratings,
         "examples": held.examples,
         "preferences": held.preferences,
+        "dataset_lines": held.dataset_lines,
     }
     return Answer(text, fields=fields, data=data)
 
@@ -174,13 +181,15 @@ async def _delete(services: Services, call: Call) -> Answer:
 
     gone = await services.database.write(delete)
     return Answer(
-        f"Deleted: {gone.exchanges:,} exchanges, {gone.ratings:,} ratings, {gone.examples:,} examples and "
-        f"{gone.preferences:,} preferences. I do not know you any more.",
+        f"Deleted: {counted(gone.exchanges, 'exchange')}, {counted(gone.ratings, 'rating')}, "
+        f"{counted(gone.examples, 'example')}, {counted(gone.preferences, 'preference')} and "
+        f"{counted(gone.dataset_lines, 'row')} of datasets. I do not know you any more.",
         data={
             "exchanges": gone.exchanges,
             "ratings": gone.ratings,
             "examples": gone.examples,
             "preferences": gone.preferences,
+            "dataset_lines": gone.dataset_lines,
         },
     )
 

@@ -101,7 +101,7 @@ async def _show(services: Services, call: Call) -> Answer:
 
 
 def _release(tx: Tx, scene: Scene, version: PromptVersion, why: str) -> None:
-    current = releases.current(tx, scene.avatar.id)
+    current = releases.held(tx, scene.avatar.id)
     releases.add(
         tx,
         scene.avatar.id,

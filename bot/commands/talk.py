@@ -154,9 +154,14 @@ async def _why(services: Services, call: Call) -> Answer:
         "answered_from": list(exchange.answered_from),
         "known": exchange.known,
     }
+    trained = [each for each in exchange.answered_from if each not in exchange.example_ids]
+    learnt = f"{exchange.model} answered from {', '.join(trained)}, which it was trained on."
     if not rows:
-        return Answer(f"No example was shown to {exchange.model} for that reply.", data=data)
-    if exchange.answered_from:
+        unshown = f"No example was shown to {exchange.model} for that reply."
+        return Answer(f"{learnt} No example was shown to it." if trained else unshown, data=data)
+    if trained:
+        text = f"{learnt} These examples were shown to it too."
+    elif exchange.answered_from:
         text = f"{exchange.model} answered from the example marked ●; the others were shown to it too."
     elif not exchange.known:
         text = f"{exchange.model} found none of these close enough to answer from."
@@ -180,6 +185,11 @@ def _row(tx: Tx, exchange: Exchange, example: examples.Example) -> tuple[str, ..
         shorten(example.user_text),
         shorten(example.assistant_text),
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as ``1 exchange`` and ``1,200 exchanges``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def shorten(text: str, width: int = 60) -> str:

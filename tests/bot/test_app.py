@@ -310,7 +310,7 @@ async def test_whoever_marks_what_is_no_reply_stays_unknown(theatre: Theatre) ->
 
 def expected_access(name: str) -> Access:
     """Written down once more, so that no command is opened by accident."""
-    owner = {"check", "privacy policy", "import", "export", "notices"}
+    owner = {"check", "privacy policy", "import", "export", "notices", "finetune import"}
     trainer = {
         "avatar create",
         "avatar edit",
@@ -318,13 +318,11 @@ def expected_access(name: str) -> Access:
         "models",
         "prompt edit",
         "prompt activate",
-        "import",
-        "export",
     }
     reviewer = {"stats", "prompt list", "prompt show"}
     if name in owner:
         return Access.OWNER
-    if name in trainer:
+    if name in trainer or name.split()[0] in {"finetune", "dataset"}:
         return Access.TRAINER
     if name in reviewer or name.startswith("examples "):
         return Access.REVIEWER
@@ -363,9 +361,14 @@ async def test_no_command_of_that_name(theatre: Theatre) -> None:
 async def test_what_cannot_be_undone_asks_first(theatre: Theatre) -> None:
     await theatre.say("hello")
     asking = [command for command in theatre.app.commands if command.confirm]
-    assert {command.name for command in asking} == {"examples remove", "privacy delete"}
+    assert {command.name for command in asking} == {
+        "examples remove",
+        "privacy delete",
+        "finetune delete",
+        "finetune discard",
+    }
     for command in asking:
-        answer = await theatre.command(command.name, number=1)
+        answer = await theatre.command(command.name, number=1, dataset="any")
         assert not answer.ok
         assert answer.text == f"{command.confirm} Nothing was done; confirm it to go on."
     assert (await theatre.command("examples list", search="Discord")).data

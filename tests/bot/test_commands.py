@@ -523,6 +523,7 @@ async def test_deleting_takes_everything_of_theirs_and_nothing_of_others(school:
     gone = told(await done(school, "privacy delete", confirmed=True))
     assert gone["exchanges"] == 1
     assert gone["examples"] >= 1
+    assert gone["dataset_lines"] == 0
     after = told(await done(school, "privacy show"))
     assert (after["consent"], after["exchanges"], after["ratings"], after["examples"]) == ("unset", 0, 0, 0)
     assert [each["said"] for each in listed(await done(school, "history"))] == ["his"]

@@ -26,6 +26,7 @@ COMMANDS: dict[str, set[str]] = {
     "model": set(),
     "models": set(),
     "notices": set(),
+    "finetune": {"build", "show", "export"},
     "discord": {"invite"},
     "slack": {"manifest"},
     "privacy": {"show", "consent", "withdraw", "delete"},

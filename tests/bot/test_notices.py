@@ -43,10 +43,13 @@ class Stage:
     async def run(self, host: Host, continuity: Continuity) -> None:
         """There is nobody to serve."""
 
-    async def tell(self, place: Place, answer: Answer) -> None:
+    async def tell(
+        self, place: Place, answer: Answer, *, instead_of: str = "", name: str = "", pings: str = ""
+    ) -> str:
         if self.away is not None:
             raise self.away
         self.told.append((place, answer))
+        return str(len(self.told))
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -283,9 +286,12 @@ async def test_closing_gives_up_what_is_being_told(theatre: Theatre, stage: Stag
     await choose(theatre)
     gate, reached = asyncio.Event(), asyncio.Event()
 
-    async def tell(place: Place, answer: Answer) -> None:
+    async def tell(
+        place: Place, answer: Answer, *, instead_of: str = "", name: str = "", pings: str = ""
+    ) -> str:
         reached.set()
         await gate.wait()
+        return ""
 
     stage.tell = tell
     await theatre.say("hello")

@@ -49,11 +49,14 @@ class Stage:
     async def run(self, host: Host, continuity: Continuity) -> None:
         """There is nobody to serve."""
 
-    async def tell(self, place: Place, answer: Answer) -> None:
+    async def tell(
+        self, place: Place, answer: Answer, *, instead_of: str = "", name: str = "", pings: str = ""
+    ) -> str:
         if self.away is not None:
             raise self.away
         self.told.append((place.workspace, answer.text))
         self.heard.set()
+        return str(len(self.told))
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -293,12 +296,15 @@ async def test_a_look_that_is_going_on_ends_with_it(
     ends(theatre.model, 30)
     before, begun, ended = asyncio.all_tasks(), asyncio.Event(), asyncio.Event()
 
-    async def tell(place: Place, answer: Answer) -> None:
+    async def tell(
+        place: Place, answer: Answer, *, instead_of: str = "", name: str = "", pings: str = ""
+    ) -> str:
         begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
+        return ""
 
     monkeypatch.setattr(stage, "tell", tell)
     plan = Schedule(theatre.services)

@@ -14,9 +14,11 @@ from pathlib import Path
 from adapters.platforms.base import Access, Answer, Attachment, Call, End, Message, Place, Spoken, Who
 from adapters.vendors.base import ChatModel, ChatRequest, Delta, Event, Finished, ModelInfo, Usage
 from adapters.vendors.embedded import chat_model
+from adapters.vendors.tuning import Tuner
 from bot import attachments, feedback
-from bot.app import FACES, Application
+from bot.app import FACES, Application, training_of
 from bot.asking import Asking, Patience
+from bot.building import Builds
 from bot.context import Rules
 from bot.conversation import Conversations
 from bot.feedback import Feedback
@@ -220,6 +222,7 @@ def play(
     default: str = "scripted:one",
     patience: Patience = PATIENCE,
     others: Mapping[str, ChatModel] | None = None,
+    tuners: Mapping[str, Callable[[], Tuner]] | None = None,
 ) -> Theatre:
     """The application on this database, with the scripted model, the embedded one and ``others`` by their vendor's name."""
     model = model or Scripted()
@@ -252,6 +255,8 @@ def play(
         Listening(database),
         notices,
         attachments.Rules(),
+        Builds(configuration, database),
+        training_of(configuration, database, tuners),
         FACES,
     )
     return Theatre(Application(services, recovery), services, recovery, model)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import URL, Connection, Engine, create_engine, inspect
@@ -17,7 +18,7 @@ from storage import schema
 from storage.database import Database
 from storage.errors import Unusable
 from storage.migrations import HEAD
-from storage.migrations.upgrade import head
+from storage.migrations.upgrade import configuration, head
 
 ROOT = Path(__file__).resolve().parents[2]
 SEARCH = {"search_document", "search_posting", "search_scope", "search_term"}
@@ -76,6 +77,116 @@ async def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgre
         assert (await connection.run_sync(_conditions)).keys() == _declared().keys()
         assert set(await connection.run_sync(lambda sync: inspect(sync).get_table_names())) >= SEARCH
     await engine.dispose()
+
+
+# A row of each table that revision 0003 has something new on, as 0002 knew it.
+OLDER = """
+INSERT INTO workspace (id, platform, key, name, consent, notices, created_at)
+VALUES ('w', 'discord', 'k', 'Guild', 'opt-in', '', 1);
+INSERT INTO avatar (id, workspace_id, name, name_key, tagline, colour, unknown, suggestions, auto_approve,
+created_at)
+VALUES ('a', 'w', 'Ada', 'ada', '', '', '', '[]', false, 1);
+INSERT INTO person (id, workspace_id, key, name, consent, created_at)
+VALUES ('p', 'w', 'ann', 'Ann', 'unset', 1);
+INSERT INTO conversation (id, workspace_id, avatar_id, channel, key, private, started_at)
+VALUES ('c', 'w', 'a', 'here', 'here', false, 1);
+INSERT INTO exchange (id, workspace_id, conversation_id, avatar_id, person_id, message_key, status, holder, origin,
+user_text, reply_text, known, vendor, model, example_ids, example_scores, answered_from, tokens_in, tokens_out,
+error, reference, ratings, created_at)
+VALUES ('e', 'w', 'c', 'a', 'p', 'm', 'complete', '', 'chat', 'Hi', 'Hello', true, '', '', '[]', '[]', '[]', 0, 0,
+'', '', 1, 1);
+INSERT INTO example (id, number, workspace_id, avatar_id, audience, user_text, assistant_text, pattern, quality,
+status, reviewed, pinned, source, source_key, created_at, updated_at)
+VALUES ('x', 1, 'w', 'a', '', 'Hi', 'Hello', 'greeting', 1, 'approved', false, false, 'hand', 'x', 1, 1);
+INSERT INTO preference (id, workspace_id, avatar_id, context, chosen, rejected, source, source_key, created_at)
+VALUES ('y', 'w', 'a', '[]', 'Hello', 'Hey', 'import', 'y', 1)
+"""
+NEWER = """
+INSERT INTO dataset (id, number, workspace_id, name, name_key, method, status, origin, system, settings, report,
+hash, lines, train, validation, erased, created_at)
+VALUES ('d', 1, 'w', 'Demo', 'demo', 'sft', 'building', 'build', '', '{}', '{}', '', 0, 0, 0, 0, 1);
+INSERT INTO dataset_line (dataset_number, position, split, hash, content, conversation, exchange_id)
+VALUES (1, 0, 'train', 'h', '{}', '', 'e');
+INSERT INTO dataset_author (dataset_number, position, person_id, said_at)
+VALUES (1, 0, 'p', 1)
+"""
+
+
+def _revised(connection: Connection, direction: str, revision: str) -> None:
+    config = configuration()
+    config.attributes["connection"] = connection
+    getattr(command, direction)(config, revision)
+
+
+def _described(connection: Connection) -> dict[str, object]:
+    """Tables with their columns and indexes."""
+    found = inspect(connection)
+    return {
+        name: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(name)],
+            sorted(str(index["name"]) for index in found.get_indexes(name)),
+        )
+        for name in found.get_table_names()
+    }
+
+
+def _up_and_down(connection: Connection) -> None:
+    """Forth and back over rows: they stay, and the second time finds what the first one found."""
+    _revised(connection, "upgrade", "0002")
+    before = _described(connection)
+    for row in OLDER.split(";"):
+        connection.exec_driver_sql(row)
+    _revised(connection, "upgrade", "0003")
+    after = _described(connection)
+    assert after.keys() - before.keys() == {"dataset", "dataset_line", "dataset_author"}
+    for row in NEWER.split(";"):
+        connection.exec_driver_sql(row)
+    _revised(connection, "downgrade", "0002")
+    assert _described(connection) == before
+    _revised(connection, "upgrade", "0003")
+    assert _described(connection) == after
+    for name in ("conversation", "exchange", "example", "preference"):
+        assert connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar() == 1
+    assert connection.exec_driver_sql("SELECT count(*) FROM dataset_line").scalar() == 0
+
+
+def test_datasets_come_and_go_over_rows_on_sqlite(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/understudy.db")
+    with engine.begin() as connection:
+        _up_and_down(connection)
+    engine.dispose()
+
+
+def test_verdicts_come_and_go_over_rows(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/understudy.db")
+    with engine.begin() as connection:
+        _revised(connection, "upgrade", "0003")
+        before = _described(connection)
+        _revised(connection, "upgrade", "0004")
+        connection.exec_driver_sql("INSERT INTO verdict VALUES ('w', 'ab', true, '[]', false, 1)")
+        _revised(connection, "downgrade", "0003")
+        assert _described(connection) == before
+        _revised(connection, "upgrade", "0004")
+        assert connection.exec_driver_sql("SELECT count(*) FROM verdict").scalar() == 0
+    engine.dispose()
+
+
+async def test_datasets_come_and_go_over_rows_on_postgres(empty_postgres: URL | None) -> None:
+    if empty_postgres is None:
+        pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
+    mine = f"{empty_postgres.database}_revised"
+    server = create_async_engine(empty_postgres, isolation_level="AUTOCOMMIT")
+    async with server.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE DATABASE {mine}")
+    try:
+        engine = create_async_engine(empty_postgres.set(database=mine))
+        async with engine.begin() as connection:
+            await connection.run_sync(_up_and_down)
+        await engine.dispose()
+    finally:
+        async with server.connect() as connection:
+            await connection.exec_driver_sql(f"DROP DATABASE {mine} WITH (FORCE)")
+        await server.dispose()
 
 
 OPEN = """

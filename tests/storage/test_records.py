@@ -112,7 +112,7 @@ def test_a_process_of_another_host_is_believed_until_then() -> None:
 async def test_figures_of_nothing(database: Database) -> None:
     stage = await set_stage(database)
     found = await database.read(lambda tx: statistics.stats(tx, stage.workspace.id))
-    assert (found.exchanges, found.people, found.tokens_in, found.cost) == (0, 0, 0, 0.0)
+    assert (found.exchanges, found.people, found.tokens_in, found.cost) == (0, 0, 0, None)
     assert (found.mean_stars, found.known_share, found.median_latency_ms) == (None, None, None)
 
 

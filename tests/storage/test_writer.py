@@ -144,7 +144,8 @@ async def test_what_belongs_to_nothing_is_missing_not_double(database: Database)
     }
 
     def job(tx: Tx) -> None:
-        new = row | {"id": "a", "workspace_id": "nobody", "auto_approve": False, "created_at": 0}
+        flags = {"auto_approve": False, "auto_activate": False}
+        new = row | flags | {"id": "a", "workspace_id": "nobody", "created_at": 0}
         tx.run(insert_into(AvatarRow), new)
 
     with pytest.raises(Missing):

@@ -1,0 +1,134 @@
+"""Lineage: who is in a row of a dataset, and in which rows somebody is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from adapters.platforms.base import Answer, Call, Field, Table, UserError
+from bot.commands.prompts import day
+from bot.finetuning.datasets import find_dataset, shown
+from bot.scenes import Scene
+from bot.services import Services
+from storage import datasets, examples, lineage, people
+from storage.database import Tx
+from training.handover import title
+from training.rows import from_json
+
+_TRACED = 50
+
+
+async def trace(services: Services, call: Call) -> Answer:
+    if call.text("dataset"):
+        return await _trace_row(services, call)
+    scene = await services.scene(call)
+    if wanted := call.text("person").strip():
+        return await _trace_person(services, scene, wanted)
+    if exchange_id := call.text("exchange").strip():
+        found = await services.database.read(
+            lambda tx: lineage.lines_of_exchange(tx, scene.workspace.id, exchange_id)
+        )
+        return _traced_lines(f"The exchange {exchange_id}", found)
+    number = call.integer("example")
+    if number is None:
+        raise UserError("Say what to trace: a dataset with a row, a person, an exchange or an example.")
+
+    def read(tx: Tx) -> Sequence[lineage.PersonLine]:
+        example = examples.numbered(tx, scene.avatar.id, number)
+        if example is None:
+            raise UserError(f"{scene.avatar.name} has no example {number}.")
+        return lineage.lines_of_example(tx, scene.workspace.id, example.id)
+
+    return _traced_lines(f"Example {number}", await services.database.read(read))
+
+
+async def _trace_row(services: Services, call: Call) -> Answer:
+    _, dataset = await find_dataset(services, call)
+    number = call.integer("row")
+    if number is None:
+        raise UserError(f"Say which row: {title(dataset)} has {dataset.lines:,}, counted from 1.")
+
+    def read(tx: Tx) -> tuple[datasets.Line | None, Sequence[lineage.Traced], str]:
+        line = datasets.line(tx, dataset.number, number - 1)
+        if line is None:
+            return None, (), ""
+        example = examples.many(tx, [line.example_id]) if line.example_id else []
+        return (
+            line,
+            lineage.authors_of(tx, dataset.number, number - 1),
+            str(example[0].number) if example else "",
+        )
+
+    line, authors, example = await services.database.read(read)
+    if line is None:
+        missing = "was taken back by who wrote it" if number <= dataset.lines else "is not there"
+        raise UserError(f"Row {number:,} of {title(dataset)} {missing}.")
+    row = from_json(line.content)
+    fields = [Field("split", line.split), Field("hash", f"`{line.hash}`")]
+    for label, value in (
+        ("exchange", line.exchange_id),
+        ("example", example),
+        ("preference", line.preference_id),
+    ):
+        if value:
+            fields.append(Field(label, value))
+    people_ = tuple((each.name or each.key, each.key, each.consent, day(each.said_at)) for each in authors)
+    return Answer(
+        "\n\n".join([f"**Row {number:,} of {title(dataset)}**", *shown([row])[1:]]),
+        fields=tuple(fields),
+        table=Table(("who", "id", "consent", "said"), people_) if people_ else None,
+        data={
+            "dataset": title(dataset),
+            "row": number,
+            "split": line.split,
+            "hash": line.hash,
+            "exchange_id": line.exchange_id,
+            "example_id": line.example_id,
+            "preference_id": line.preference_id,
+            "people": [{"id": each.person_id, "key": each.key, "name": each.name} for each in authors],
+        },
+    )
+
+
+async def _trace_person(services: Services, scene: Scene, wanted: str) -> Answer:
+    def read(tx: Tx) -> tuple[people.Person, Sequence[Any], Sequence[lineage.PersonLine]]:
+        person = people.find(tx, scene.workspace.id, wanted) or people.by_name(tx, scene.workspace.id, wanted)
+        if person is None:
+            raise UserError(f"Nobody here is called {wanted!r}, by name or by id.")
+        return (
+            person,
+            lineage.datasets_of_person(tx, person.id),
+            lineage.lines_of_person(tx, person.id, limit=_TRACED),
+        )
+
+    person, counts, lines = await services.database.read(read)
+    answer = _traced_lines(person.name or person.key, lines)
+    told = ", ".join(f"{many:,} rows of {title(dataset)}" for dataset, many in counts)
+    text = f"{person.name or person.key} is in {told}." if told else answer.text
+    if sum(many for _, many in counts) > len(lines):
+        text += f" The first {len(lines)} are shown."
+    return replace(
+        answer,
+        text=text,
+        data={
+            "person": person.key,
+            "datasets": [{"dataset": title(dataset), "rows": many} for dataset, many in counts],
+            "rows": answer.data,
+        },
+    )
+
+
+def _traced_lines(what: str, lines: Sequence[lineage.PersonLine]) -> Answer:
+    rows = tuple(
+        (f"{each.name}:{each.version}", f"{each.position + 1:,}", each.split, each.exchange_id or "")
+        for each in lines[:_TRACED]
+    )
+    data = [
+        {"dataset": f"{each.name}:{each.version}", "row": each.position + 1, "split": each.split}
+        for each in lines
+    ]
+    if not rows:
+        return Answer(f"{what} is in no dataset.", data=data)
+    text = f"{what} is in these rows:"
+    return Answer(text, table=Table(("dataset", "row", "split", "exchange"), rows), data=data)

@@ -1,0 +1,218 @@
+"""Tuned models: list them, and ask one a question before anybody else meets it."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.platforms.base import Answer, Button, Call, Table, UserError
+from adapters.vendors.base import VendorError
+from bot import context
+from bot.commands.prompts import day
+from bot.errors import for_admin
+from bot.finetuning.datasets import note
+from bot.rehearsal import Heard, Rehearsal
+from bot.scenes import Scene, named
+from bot.services import Services
+from storage import avatars, datasets, releases, runs
+from storage.avatars import Avatar
+from storage.database import Tx
+from storage.releases import Release
+from storage.runs import Run, Tuned
+from training.handover import title
+
+_LISTED = 25
+
+
+def full_name(tuned: Tuned) -> str:
+    """The model as people choose it, ``vendor:name``."""
+    return f"{tuned.vendor}:{tuned.model}"
+
+
+# -- models
+
+
+async def models(services: Services, call: Call) -> Answer:
+    """The tuned models of the workspace."""
+    scene = await services.scene(call)
+
+    def gather(tx: Tx) -> tuple[list[Tuned], Mapping[str, Run], Mapping[int, str], Mapping[str, list[str]]]:
+        active: dict[str, list[str]] = {}
+        for avatar in avatars.listed(tx, scene.workspace.id):
+            model = services.conversations.model(avatar, releases.current(tx, avatar.id))
+            active.setdefault(model, []).append(avatar.name)
+        return (
+            runs.models(tx, scene.workspace.id),
+            {run.id: run for run in runs.listed(tx, scene.workspace.id)},
+            {each.number: title(each) for each in datasets.listed(tx, scene.workspace.id)},
+            active,
+        )
+
+    found, every, frozen, active = await services.database.read(gather)
+    if not found:
+        return Answer("There is no tuned model yet; `/finetune launch` trains the first.", data=[])
+    dates, silent = await _dates(services, found)
+    data: list[dict[str, Any]] = [
+        {
+            "model": full_name(each),
+            "active_for": active.get(full_name(each), []),
+            "run": each.run_number,
+            "step": each.step,
+            "base_model": f"{each.vendor}:{each.base_model}",
+            "dataset": frozen.get(each.dataset_number),
+            "method": every[each.run_id].method,
+            "trained_at": each.at,
+            "shutdown_date": dates.get(full_name(each)) or dates.get(f"{each.vendor}:{each.base_model}"),
+        }
+        for each in found
+    ]
+    rows = tuple(
+        (
+            ", ".join(line["active_for"]),
+            line["model"],
+            str(line["run"]) + (f", step {line['step']}" if line["step"] is not None else ""),
+            line["base_model"],
+            line["dataset"] or "deleted",
+            line["method"],
+            day(line["trained_at"]),
+            line["shutdown_date"] or "",
+        )
+        for line in data
+    )
+    columns = ("answers for", "model", "run", "tuned from", "dataset", "method", "trained", "shut down on")
+    missing = "\n".join(f"{vendor} does not tell when it shuts models down: {why}" for vendor, why in silent)
+    return Answer(missing, table=Table(columns, rows), data=data)
+
+
+async def _dates(
+    services: Services, found: Sequence[Tuned]
+) -> tuple[Mapping[str, str], Sequence[tuple[str, str]]]:
+    """When vendors shut down their models, and the vendors that did not say, with why."""
+    dates: dict[str, str] = {}
+    silent: list[tuple[str, str]] = []
+    for vendor in dict.fromkeys(each.vendor for each in found):
+        try:
+            chat, _ = services.models.find(f"{vendor}:any")
+            known = await chat.models()
+        except VendorError as error:
+            silent.append((vendor, str(error)))
+            continue
+        dates |= {f"{vendor}:{each.name}": each.shutdown_date for each in known if each.shutdown_date}
+    return dates, silent
+
+
+async def tuned_names(services: Services, call: Call, typed: str) -> Sequence[str]:
+    """The tuned models that what was typed may mean."""
+    scene = await services.scene(call)
+    found = await services.database.read(lambda tx: runs.models(tx, scene.workspace.id))
+    return [name for name in map(full_name, found) if typed.casefold() in name.casefold()][:_LISTED]
+
+
+async def find_tuned(services: Services, call: Call) -> tuple[Scene, Avatar, Tuned]:
+    """The avatar and the tuned model that the call names. Raises ``UserError``."""
+    scene = await services.scene(call)
+    wanted = call.text("model").strip()
+
+    def find(tx: Tx) -> tuple[Avatar, list[Tuned]]:
+        return avatar_of(tx, scene, call), runs.models(tx, scene.workspace.id)
+
+    avatar, found = await services.database.read(find)
+    known = {full_name(each): each for each in found}
+    if wanted in known:
+        return scene, avatar, known[wanted]
+    if not known:
+        hint = "there is none yet, and `/finetune launch` trains the first"
+    else:
+        close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or list(known)[:3]
+        hint = f"near it: {', '.join(close)}, and `/finetune models` lists all"
+    raise UserError(
+        f"No tuned model is named {wanted!r}; {hint}. A model that was not tuned here is chosen with `/model`."
+    )
+
+
+def avatar_of(tx: Tx, scene: Scene, call: Call) -> Avatar:
+    """The avatar that the call names, else the one that answers there. Raises ``UserError``."""
+    name = call.text("avatar").strip()
+    return named(tx, scene.workspace, name) if name else scene.avatar
+
+
+# -- try
+
+
+async def try_(services: Services, call: Call) -> Answer:
+    """Ask a tuned model one question, and what answers now the same."""
+    scene, avatar, tuned = await find_tuned(services, call)
+    text = call.text("message").strip()
+    if not text:
+        raise UserError('Say what to ask, as in message:"What do you sell?".')
+    settings = services.configuration.settings
+    rules = context.Rules(**settings.context.model_dump())
+
+    def read(tx: Tx) -> tuple[Release, context.Shown]:
+        release = releases.current(tx, avatar.id)
+        return release, context.read(tx, avatar, release, call.place.channel, "", text, rules)
+
+    release, shown = await services.database.read(read)
+    model, present = full_name(tuned), services.conversations.model(avatar, release)
+    rehearsal = Rehearsal(services.models, settings, unknown=avatar.unknown)
+    await note(services, scene, "finetune try", model, {"avatar": avatar.name})
+    await call.progress(f"Asking {model} …")
+    heard, beside = await asyncio.gather(
+        _hear(rehearsal, model, shown, text),
+        _hear(rehearsal, present, shown, text) if present != model else _nothing(),
+    )
+    if isinstance(heard, VendorError):
+        raise UserError(for_admin(heard, model))
+    parts = [_said(model, heard)]
+    if beside is not None:
+        parts.append(_said(f"{present}, which answers now", beside))
+    active = release.model == model
+    activate = Button("Activate …", "finetune activate", {"avatar": avatar.name, "model": model})
+    return Answer(
+        "\n\n".join(parts),
+        buttons=() if active else (activate,),
+        data={
+            "avatar": avatar.name,
+            "message": text,
+            "answer": _heard_data(model, heard),
+            "now": _heard_data(present, beside) if beside is not None else None,
+        },
+    )
+
+
+async def _hear(rehearsal: Rehearsal, model: str, shown: context.Shown, text: str) -> Heard | VendorError:
+    try:
+        return await rehearsal.as_shown(model, shown, text)
+    except VendorError as error:
+        return error
+
+
+async def _nothing() -> None:
+    """What answers now is the model that is tried."""
+
+
+def _said(who: str, heard: Heard | VendorError) -> str:
+    if isinstance(heard, VendorError):
+        return f"**{who}** does not answer: {heard}"
+    cost = f", ${heard.usage.cost:.4f}" if heard.usage.cost else ""
+    return f"**{who}** ({heard.seconds:.1f} s{cost})\n{_quoted(heard.text)}"
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}" for line in text.strip().splitlines())
+
+
+def _heard_data(model: str, heard: Heard | VendorError) -> dict[str, object]:
+    if isinstance(heard, VendorError):
+        return {"model": model, "error": str(heard)}
+    used = heard.usage
+    return {
+        "model": model,
+        "text": heard.text,
+        "seconds": round(heard.seconds, 2),
+        "tokens_in": used.tokens_in,
+        "tokens_out": used.tokens_out,
+        "cost": used.cost,
+    }

@@ -1,0 +1,461 @@
+"""The commands of /finetune as people give them: what they are told, who may, and what a build that ends early leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from adapters.platforms.base import Access, Answer, Call, Who
+from bot.commands.finetune import FORMATS
+from bot.finetuning import handover
+from storage import audit, clock, datasets, numbering
+from storage.database import Database, Tx
+from storage.datasets import NewDataset
+from tests.bot.theatre import ADA, BOB, ELSEWHERE, HERE, Theatre, as_member, play
+from tests.servers.openai import INVALID_KEY, OpenAIServer
+from training import formats
+
+pytestmark = pytest.mark.timeout(180)  # each build is a process of its own
+
+CAROL = Who("carol", "Carol", Access.TRAINER)
+WORDS = (
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "heath",
+    "inlet",
+    "jetty",
+    "knoll",
+    "larch",
+)
+TRAINED = 12
+
+
+@pytest.fixture
+def theatre(database: Database, tmp_path: Path) -> Theatre:
+    return play(database, tmp_path)
+
+
+@pytest.fixture
+async def school(theatre: Theatre) -> Theatre:
+    """An avatar without a word of its own, with replies that Ada liked; she has agreed to be learnt from."""
+    await done(theatre, "avatar create", name="Zed", prompt="You are Zed.")
+    await done(theatre, "avatar use", name="Zed")
+    await done(theatre, "privacy consent")
+    for number in range(TRAINED):
+        await liked(theatre, number)
+    return theatre
+
+
+async def liked(theatre: Theatre, number: int, who: Who = ADA, more: str = "") -> None:
+    """A question in a conversation of its own, and five stars for the reply."""
+    place = replace(HERE, conversation=f"talk {number}")
+    theatre.model.pieces = [" ".join(f"{word}{number}" for word in WORDS), more]
+    await theatre.say(f"What grows on plot {number}?", who=who, place=place)
+    await done(theatre, "rate", who=who, place=place, stars="5")
+
+
+async def done(theatre: Theatre, command: str, /, **given: Any) -> Answer:
+    answer = await theatre.command(command, **given)
+    assert answer.ok, answer.text
+    return answer
+
+
+async def refused(theatre: Theatre, command: str, /, **given: Any) -> str:
+    answer = await theatre.command(command, **given)
+    assert not answer.ok
+    assert answer.text
+    assert "Its reference is" not in answer.text, answer.text
+    return answer.text
+
+
+def data(answer: Answer) -> Any:
+    assert answer.data is not None
+    return answer.data
+
+
+async def workspace(theatre: Theatre) -> str:
+    return (await theatre.services.scenes.find(HERE, ADA)).workspace.id
+
+
+async def written(theatre: Theatre) -> list[tuple[str, str, dict[str, Any]]]:
+    """The audit log of this group, oldest first."""
+    id_ = await workspace(theatre)
+    found = await theatre.database.read(lambda tx: audit.listed(tx, id_, 50))
+    return [
+        (each.action, each.target, cast("dict[str, Any]", each.detail))
+        for each in reversed(found)
+        if each.action.startswith("finetune")
+    ]
+
+
+async def nothing_left(theatre: Theatre, folder: Path) -> bool:
+    """Whether no dataset, finished or not, and no file of a build is there."""
+    id_ = await workspace(theatre)
+
+    def read(tx: Tx) -> bool:
+        return not datasets.listed(tx, id_) and not datasets.abandoned(tx, 2**62)
+
+    return await theatre.database.read(read) and not list(folder.glob("building-*"))
+
+
+def test_the_formats_offered_are_those_there_are() -> None:
+    assert tuple(formats.FORMATS) == FORMATS
+
+
+async def test_from_build_to_delete(school: Theatre, tmp_path: Path) -> None:
+    dry = await done(school, "finetune build", who=CAROL, dry_run=True)
+    assert "**zed-sft** would have" in dry.text
+    assert "Nothing was frozen" in dry.text
+    assert data(await done(school, "finetune datasets")) == []
+    built = await done(school, "finetune build", who=CAROL)
+    assert "**zed-sft:1** is frozen" in built.text
+    found = data(built)
+    assert (found["rows"], found["new"], found["dataset"]) == (TRAINED, True, "zed-sft:1")
+    assert [each.command for each in built.buttons] == ["finetune show"]
+    again = await done(school, "finetune build", who=CAROL)
+    assert "Nothing changed: **zed-sft:1**" in again.text
+    other = data(await done(school, "finetune build", who=CAROL, name="Another Name", max=5, prompt="none"))
+    assert (other["rows"], other["left_out"]) == (5, {"over the maximum": TRAINED - 5})
+    assert [(action, target, each.get("stage")) for action, target, each in await written(school)] == [
+        ("finetune build", "zed-sft", "begun"),
+        ("finetune build", "zed-sft", "begun"),
+        ("finetune build", "zed-sft", "finished"),
+        ("finetune build", "zed-sft", "begun"),
+        ("finetune build", "Another Name", "begun"),
+        ("finetune build", "Another Name", "finished"),
+    ]
+    listed = data(await done(school, "finetune datasets", who=CAROL))
+    assert [each["dataset"] for each in listed] == ["Another Name:1", "zed-sft:1"]
+    shown = await done(school, "finetune show", who=CAROL, dataset="ZED-sft")
+    assert data(shown)["hash"] == found["hash"]
+    assert {"method": "sft", "stars": "4", "prompt version": "1"}.items() <= {
+        each.name: each.value for each in shown.fields
+    }.items()
+
+    await _traced(school)
+    await _handed_over(school, tmp_path)
+
+    await done(school, "finetune delete", who=CAROL, dataset="Another Name:1", confirmed=True)
+    assert "There is no dataset 'Another Name'" in await refused(
+        school, "finetune show", dataset="Another Name"
+    )
+    assert (await written(school))[-1][:2] == ("finetune delete", "Another Name:1")
+
+
+async def _traced(school: Theatre) -> None:
+    row = data(await done(school, "finetune trace", who=CAROL, dataset="zed-sft:1", row=2))
+    assert [each["name"] for each in row["people"]] == ["Ada"]
+    person = data(await done(school, "finetune trace", who=CAROL, person="ada"))
+    assert {each["dataset"]: each["rows"] for each in person["datasets"]} == {
+        "zed-sft:1": TRAINED, "Another Name:1": 5,
+    }  # fmt: skip
+    exchange = data(await done(school, "finetune trace", who=CAROL, exchange=row["exchange_id"]))
+    assert {"dataset": "zed-sft:1", "row": 2, "split": row["split"]} in exchange
+    assert "12, counted from 1" in await refused(school, "finetune trace", dataset="zed-sft")
+    assert "Row 99 of zed-sft:1 is not there" in await refused(
+        school, "finetune trace", dataset="zed-sft", row=99
+    )
+    assert "Nobody here is called 'nobody'" in await refused(school, "finetune trace", person="nobody")
+    assert "Say what to trace" in await refused(school, "finetune trace")
+
+
+async def _handed_over(school: Theatre, tmp_path: Path) -> None:
+    posted = await done(school, "finetune export", who=CAROL, dataset="zed-sft", format="openai-sft")
+    names = {each.name: each.data for each in posted.files}
+    assert {"train.openai-sft.jsonl", "README.md"} <= set(names)
+    out = tmp_path / "out"
+    await done(
+        school, "finetune export", dataset="zed-sft", format="openai-sft", out=str(out), local=True
+    )  # fmt: skip
+    assert {each.name: each.read_bytes() for each in out.iterdir()} == names
+    assert "zed-sft:1 is for sft" in await refused(
+        school, "finetune export", dataset="zed-sft", format="trl-kto"
+    )
+    assert "leave out `out`" in await refused(
+        school, "finetune export", dataset="zed-sft", format="trl-sft", out="/tmp/x"
+    )
+    assert [target for action, target, _ in await written(school) if action == "finetune export"] == [
+        "zed-sft:1", "zed-sft:1",
+    ]  # fmt: skip
+    alpaca = tmp_path / "alpaca"
+    assert "nothing was written" in await refused(
+        school, "finetune export", dataset="zed-sft", format="alpaca", out=str(alpaca), local=True
+    )
+    assert not list(alpaca.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"avatar": "Nobody"}, "There is no avatar named 'Nobody'"),
+        ({"name": "../up"}, "A dataset's name has up to 60"),
+        ({"name": "two:1"}, "A dataset's name has up to 60"),
+        ({"name": "x" * 61}, "A dataset's name has up to 60"),
+        ({"since": "yesterday"}, "since is a day such as"),
+        ({"until": "2026-02-30"}, "until is a day such as"),
+        ({"since": "10d", "until": "20d"}, "since must be before until"),
+        ({"sources": "chat, gossip"}, "There is no source 'gossip'"),
+        ({"prompt": "7"}, "Zed has no prompt version 7"),
+        ({"prompt": "best"}, "Zed has no prompt version best"),
+        ({"sources": "import"}, "Nothing of Zed is within these limits"),
+        ({"method": "dpo"}, "Zed has nothing yet that dpo could learn from"),
+    ],
+)
+async def test_a_build_that_cannot_be(theatre: Theatre, given: dict[str, str], said: str) -> None:
+    await done(theatre, "avatar create", name="Zed", prompt="You are Zed.")
+    await done(theatre, "avatar use", name="Zed")
+    await done(theatre, "privacy consent")
+    await liked(theatre, 1)
+    assert said in await refused(theatre, "finetune build", **given)
+
+
+async def test_a_prompt_that_leaves_no_room_is_told(theatre: Theatre) -> None:
+    await done(theatre, "avatar create", name="Zed", prompt="word " * 3000)
+    await done(theatre, "avatar use", name="Zed")
+    assert "prompt:none" in await refused(theatre, "finetune build")
+
+
+async def test_who_may(theatre: Theatre) -> None:
+    group = [each for each in theatre.app.commands if each.name.split()[0] in ("finetune", "dataset")]
+    assert {each.name: each.access for each in group} == dict.fromkeys(
+        (each.name for each in group), Access.TRAINER
+    ) | {"finetune import": Access.OWNER}
+    for each in group:
+        given = {param.name: param.choices[0] if param.choices else "1" for param in each.params}
+        for access in (Access.MEMBER, Access.REVIEWER):
+            told = await refused(theatre, each.name, who=as_member(BOB, access), confirmed=True, **given)
+            assert "trainer" in told or "owner" in told
+    assert "owner" in await refused(
+        theatre, "finetune import", who=CAROL, path="x", format="trl-sft", consented=True
+    )
+
+
+async def test_nothing_of_one_workspace_is_seen_in_another(school: Theatre) -> None:
+    await done(school, "finetune build")
+    assert data(await done(school, "finetune datasets", place=ELSEWHERE)) == []
+    row = data(await done(school, "finetune trace", dataset="zed-sft", row=1))
+    for command, given in (
+        ("show", {}),
+        ("trace", {"row": 1}),
+        ("export", {"format": "openai-sft"}),
+        ("delete", {"confirmed": True}),
+    ):
+        told = await refused(school, f"finetune {command}", place=ELSEWHERE, dataset="zed-sft:1", **given)
+        assert told == "There is no dataset 'zed-sft:1'; `/finetune build` makes the first."
+    elsewhere = await done(school, "finetune trace", place=ELSEWHERE, exchange=row["exchange_id"])
+    assert data(elsewhere) == []
+    found = data(await done(school, "finetune trace", place=ELSEWHERE, person="ada"))
+    assert found["datasets"] == []
+    assert "no avatar named 'Zed'" in await refused(school, "finetune build", place=ELSEWHERE, avatar="Zed")
+
+
+async def test_what_is_taken_back_is_neither_exported_nor_kept(school: Theatre) -> None:
+    await done(school, "finetune build")
+    kept = await done(school, "privacy show")
+    assert data(kept)["dataset_lines"] == TRAINED
+    assert f"{TRAINED} rows of datasets" in next(each.value for each in kept.fields if each.name == "Learnt")
+    await done(school, "privacy withdraw")
+    assert "no longer agree" in await refused(school, "finetune export", dataset="zed-sft", format="trl-sft")
+    assert data(await done(school, "finetune show", dataset="zed-sft"))["unconsented"] == TRAINED
+    await done(school, "privacy delete", confirmed=True)
+    assert "12 rows were deleted" in await refused(
+        school, "finetune export", dataset="zed-sft", format="trl-sft"
+    )
+    assert "was taken back" in await refused(school, "finetune trace", dataset="zed-sft", row=1)
+
+
+def _build(theatre: Theatre, progress: Callable[..., Any], **given: str) -> asyncio.Task[Answer]:
+    call = Call("finetune build", HERE, ADA, {"method": "sft", **given}, progress, clock.now())
+    return asyncio.create_task(theatre.app.command(call))
+
+
+async def test_a_build_is_stopped_from_elsewhere(school: Theatre, tmp_path: Path) -> None:
+    assert "Nothing is being built" in await refused(school, "finetune cancel")
+    begun, second = asyncio.Event(), asyncio.Event()
+
+    async def progress(text: str, share: float | None = None) -> None:
+        if "next" in text:
+            second.set()
+        if text.startswith("Looking for"):
+            begun.set()
+            await asyncio.Event().wait()
+
+    building = _build(school, progress, name="first")
+    await begun.wait()
+    assert (await done(school, "finetune datasets")).text.startswith("first is being built")
+    assert "is being built already" in await refused(school, "finetune build", name="First")
+    assert "Nothing is being built" in await refused(school, "finetune cancel", place=ELSEWHERE)
+    assert "Say which one: first" in await refused(school, "finetune cancel", name="second")
+    waiting = _build(school, progress, name="second")
+    await second.wait()
+    assert "Say which one: first, second" in await refused(school, "finetune cancel")
+    await done(school, "finetune cancel", who=CAROL, name="SECOND")
+    await done(school, "finetune cancel", who=CAROL)
+    for each in (building, waiting):
+        answer = await each
+        assert not answer.ok
+        assert "was stopped; nothing of it was kept" in answer.text
+    assert ("finetune cancel", "first", {}) in await written(school)
+    assert await nothing_left(school, tmp_path)
+    assert (await done(school, "finetune build", name="first")).ok
+
+
+async def test_a_build_whose_process_is_killed(school: Theatre, tmp_path: Path) -> None:
+    home = await workspace(school)
+    new = NewDataset(home, "", "first", "sft", "", {}, None)
+    held, free = Event(), Event()
+
+    def hold(tx: Tx) -> None:
+        numbering.fresh(tx, "dataset")  # whoever begins a dataset waits
+        held.set()
+        free.wait(20)
+
+    async def progress(text: str, share: float | None = None) -> None:
+        if not text.startswith("Looking for"):
+            return
+        # As it would be, had it begun to freeze.
+        await school.database.write(lambda tx: datasets.begin(tx, new))
+        holding = asyncio.create_task(school.database.write(hold))
+        await asyncio.to_thread(held.wait, 20)
+        own = ["pgrep", "-P", str(os.getpid()), "-f", "bot[.]builder"]
+        (pid,) = subprocess.run(own, capture_output=True, check=True).stdout.split()
+        os.kill(int(pid), signal.SIGKILL)
+        free.set()
+        await holding
+
+    answer = await _build(school, progress, name="first")
+    assert not answer.ok
+    assert "was killed (signal 9)" in answer.text
+    assert await nothing_left(school, tmp_path)
+
+
+@pytest.fixture
+async def strict(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A local OpenAI that moderates, and settings that want it asked."""
+    async with OpenAIServer() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        monkeypatch.setenv("UNDERSTUDY_DATASETS__MODERATION", "openai:omni-moderation-latest")
+        yield server
+
+
+async def test_what_is_flagged_stays_out_until_somebody_lets_it_pass(
+    school: Theatre, strict: OpenAIServer
+) -> None:
+    await liked(school, 99, more=" you idiot")
+    built = data(await done(school, "finetune build"))
+    assert (built["rows"], built["left_out"]) == (TRAINED, {"flagged": 1})
+    asked = [text for body in strict.moderated for text in body["input"]]
+    assert len(asked) == TRAINED + 1
+    assert sum("plot 99" in text and "idiot" in text for text in asked) == 1
+    held = await done(school, "finetune quarantine", who=CAROL)
+    (row,) = data(held)
+    assert row["categories"] == ("harassment",)
+    assert data(await done(school, "finetune quarantine", place=ELSEWHERE)) == []
+    assert "begins with 'xyz'" in await refused(school, "finetune quarantine", release="xyz")
+    await done(school, "finetune quarantine", who=CAROL, release=row["hash"][:12])
+    assert (await done(school, "finetune quarantine")).text == "Nothing is in quarantine."
+    again = data(await done(school, "finetune build"))
+    assert (again["version"], again["rows"]) == (2, TRAINED + 1)
+    assert sum(len(body["input"]) for body in strict.moderated) == TRAINED + 1  # nobody is asked twice
+
+
+async def test_a_moderation_that_refuses_us_is_told(school: Theatre, strict: OpenAIServer) -> None:
+    strict.moderation_failures.append(INVALID_KEY)
+    told = await refused(school, "finetune build")
+    assert "sk-test" not in told
+    assert not data(await done(school, "finetune datasets"))
+
+
+def _file(path: Path, many: int = TRAINED, first: int = 0) -> str:
+    lines = [
+        {"messages": [{"role": "user", "content": f"plot {n}?"}, {"role": "assistant", "content": f"{n} trees"}]}
+        for n in range(first, first + many)
+    ]  # fmt: skip
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    return str(path)
+
+
+async def test_a_file_from_elsewhere(theatre: Theatre, tmp_path: Path) -> None:
+    path, beside = _file(tmp_path / "made.jsonl"), _file(tmp_path / "beside.jsonl", 2, 50)
+    given: dict[str, Any] = {"path": path, "format": "openai-sft", "local": True}
+    unvouched = await theatre.command("finetune import", **given)
+    assert not unvouched.ok
+    assert "--consented" in unvouched.text
+    assert unvouched.buttons[0].args["consented"] == "true"
+    assert "machine that Understudy runs on" in await refused(
+        theatre, "finetune import", path=path, format="openai-sft", consented=True
+    )
+    assert await theatre.database.read(lambda tx: datasets.abandoned(tx, 2**62)) == []
+    arrived = await done(theatre, "finetune import", **given, consented=True, validation=beside)
+    assert data(arrived) == {**data(arrived), "dataset": "made:1", "train": TRAINED, "validation": 2}
+    again = await done(theatre, "finetune import", **given, consented=True, validation=beside)
+    assert "Nothing changed" in again.text
+    assert "A dataset's name" in await refused(
+        theatre, "finetune import", **given, consented=True, name="a/b"
+    )
+    (tmp_path / "bad.jsonl").write_bytes(b"not json\n")
+    bad = {**given, "path": str(tmp_path / "bad.jsonl")}
+    assert "Nothing was brought in" in await refused(theatre, "finetune import", **bad, consented=True)
+    assert "There is no file" in await refused(
+        theatre, "finetune import", **{**given, "path": "nowhere"}, consented=True
+    )
+    detail = (await written(theatre))[0][2]
+    assert detail == {"file": "made.jsonl", "format": "openai-sft", "consent": "vouched for"}
+    good = await done(theatre, "dataset validate", **given, beside=beside)
+    assert f"is good openai-sft: {TRAINED} lines" in good.text
+    assert "is not good openai-sft" in await refused(theatre, "dataset validate", **bad)
+    assert "the same example" in str(data(await theatre.command("dataset validate", **given, beside=path)))
+    assert "machine that" in await refused(theatre, "dataset validate", path=path, format="openai-sft")
+
+
+def test_a_large_file_is_posted_in_parts_of_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "POSTED", 1000)
+    path = Path(_file(tmp_path / "train.openai-sft.jsonl", 40))
+    files = handover._posted([path])  # pyright: ignore[reportPrivateUsage]
+    assert len(files) > 2
+    assert files[0].name == "train.openai-sft.part01.jsonl"
+    assert all(len(each.data) <= 1000 and each.data.endswith(b"\n") for each in files)
+    assert b"".join(each.data for each in files) == path.read_bytes()
+
+
+async def test_names_are_completed_from_this_workspace(school: Theatre) -> None:
+    await done(school, "finetune build")
+    show = next(each for each in school.app.commands if each.name == "finetune show")
+    complete = show.params[0].complete
+    assert complete is not None
+
+    async def typed(text: str, **at: Any) -> list[str]:
+        call = Call("finetune show", at.get("place", HERE), ADA, {}, _quiet, clock.now())
+        return list(await complete(call, text))
+
+    assert await typed("ZED") == ["zed-sft", "zed-sft:1"]
+    assert await typed("x") == await typed("", place=ELSEWHERE) == []
+
+
+async def _quiet(text: str, done: float | None = None) -> None:
+    """Nobody watches."""
+
+
+async def test_words_of_who_did_not_agree_are_in_no_row(school: Theatre) -> None:
+    await liked(school, 50, who=as_member(BOB, Access.RATER))
+    built = data(await done(school, "finetune build"))
+    assert (built["rows"], built["left_out"]) == (TRAINED, {"unconsented": 1})
+    assert data(await done(school, "finetune trace", person="bob"))["datasets"] == []

@@ -1,0 +1,351 @@
+"""Training runs: from a dataset to a tuned model, whatever crashes on the way.
+
+A run is a state machine that is written down before it acts: prepared → uploading → creating → the states of the vendor →
+succeeded, failed or cancelled. ``tick`` takes the runs that are due, each in the hands of one process at a time, and does
+what can be done now. A creation whose outcome nobody lived to see is looked for by the run's key, with patience, before
+another one is made. training/launching.py has the steps until there is a job, training/watching.py those after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+from adapters.platforms.base import Progress, UserError
+from adapters.vendors.base import VendorError
+from adapters.vendors.tuning import Tuner
+from storage import clock, ids, run_history, runs
+from storage.database import Database, Tx
+from storage.errors import Missing, StorageError
+from storage.run_history import Loss, Told
+from storage.runs import LeaseLost, Run, Totals, Tuned, Wish
+from training.desk import CALL_SECONDS, Desk, Observer, log, said
+from training.launching import Launching
+from training.leftovers import SCRATCH, sweep
+from training.ordering import Confirm as Confirm
+from training.ordering import Draft as Draft
+from training.ordering import Order as Order
+from training.ordering import Orders
+from training.ordering import Prices as Prices
+from training.refusals import RunLimits as RunLimits
+from training.refusals import month_begin
+from training.watching import Watching
+
+LEASE_MS: Final = 120_000
+AT_ONCE: Final = 16
+"""Runs that one process has in hand at a time."""
+
+_SWEEP_MS: Final = 3_600_000
+_STEPS: Final = 50  # without a pause between them; more are none that make sense
+
+Pause = Callable[[float], Coroutine[Any, Any, None]]
+
+
+def no_prices(vendor: str, model: str) -> Prices:
+    """Nothing is known."""
+    del vendor, model
+    return Prices()
+
+
+class Runs:
+    """The training runs of all workspaces.
+
+    ``tuners`` gives the tuner of a vendor or raises ``VendorError``; ``vendors`` are those that may be recommended.
+    ``folder`` is where files wait for their upload. ``chance`` is a number from 0 to 1, for jitter; ``pause`` waits so many
+    seconds between two renewals of a lease; ``call_seconds`` is how long a vendor may take to answer.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        tuners: Callable[[str], Tuner],
+        limits: RunLimits,
+        folder: Path,
+        *,
+        vendors: Sequence[str] = (),
+        prices: Callable[[str, str], Prices] = no_prices,
+        chance: Callable[[], float] = random.random,
+        pause: Pause = asyncio.sleep,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        self.limits = limits
+        self._database = database
+        self._tuners = tuners
+        self._folder = folder
+        self._pause = pause
+        self._orders = Orders(database, tuners, limits, vendors, prices)
+        self._observers: list[Observer] = []
+        self._desk = Desk(database, tuners, limits, prices, folder, chance, self._observers, call_seconds)
+        self._launching, self._watching = Launching(self._desk), Watching(self._desk)
+        self._holder = ids.new_id()
+        self._going: dict[str, asyncio.Task[None]] = {}
+        self._swept: int | None = None
+
+    def on_change(self, observer: Observer) -> None:
+        """Tell ``observer`` of what changes; its errors are logged, and a state that it did not learn is told again."""
+        self._observers.append(observer)
+
+    # -- launching
+
+    async def check(self, order: Order, progress: Progress) -> Draft:
+        """What the order comes to and why it would be refused: nothing is launched. Raises ``UserError``."""
+        async with self._scratch() as folder:
+            return await self._orders.draft(order, folder, progress)
+
+    async def prepare(self, order: Order, progress: Progress) -> Run:
+        """A run that ``tick`` or ``advance`` launches; the same one for the same ``order.once``.
+
+        Raises ``UserError`` with the first reason against it, ``Confirm`` where it has to be confirmed once more.
+        """
+        key = order.key()
+        if (there := await self._database.read(lambda tx: runs.by_key(tx, key))) is not None:
+            return there
+        async with self._scratch() as folder:
+            draft = await self._orders.draft(order, folder, progress)
+            if draft.refusals:
+                raise UserError(draft.refusals[0])
+            if draft.confirm and not order.confirmed_shutdown:
+                raise Confirm(draft.confirm)
+            run, new = await self._database.write(lambda tx: self._orders.placed(tx, draft, key))
+            if new:
+                # Only a favour to the next step, which writes them itself where they are missing.
+                with suppress(OSError):
+                    await asyncio.to_thread(folder.rename, self._desk.home(run))
+        if new:
+            with suppress(LeaseLost):  # somebody has begun with it, and tells
+                return await self._desk.tell(run, None)
+        return run
+
+    # -- going on
+
+    async def tick(self, now: int | None = None) -> int:
+        """Do what is due now (milliseconds; the clock's without); how many runs that was. Raises ``StorageError``.
+
+        Returns once all of them have taken their steps, or after ``limits.poll_seconds``, when what takes longer, such as
+        a large upload, goes on by itself.
+        """
+        if self._swept is None or abs(clock.now() - self._swept) > _SWEEP_MS:
+            self._swept = clock.now()
+            await sweep(self._database, self._folder)
+        room = AT_ONCE - len(self._going)
+        moment = clock.now() if now is None else now
+
+        def take(tx: Tx) -> list[Run]:
+            return runs.claim(tx, moment, self._holder, lease_ms=LEASE_MS, limit=room)
+
+        taken = await self._database.write(take) if room > 0 else []
+        tasks = [self._begin(run) for run in taken if run.id not in self._going]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.limits.poll_seconds)
+        return len(tasks)
+
+    async def advance(self, run: Run) -> Run:
+        """Do what can be done for this run now, due or not, and return it as it is then.
+
+        Nothing happens while another process has it in hand. Raises ``StorageError``.
+        """
+        if (going := self._going.get(run.id)) is not None:
+            await asyncio.wait([going])
+        taken = await self._database.write(
+            lambda tx: runs.claim_one(tx, run.id, clock.now(), self._holder, lease_ms=LEASE_MS)
+        )
+        if taken is not None and run.id not in self._going:
+            await asyncio.wait([self._begin(taken)])
+        return await self.get(run.id)
+
+    async def close(self) -> None:
+        """Stop what goes on here; it is continued by whoever comes next."""
+        tasks = list(self._going.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, run: Run) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._work(run), name=f"training-run-{run.number}")
+        self._going[run.id] = task
+        task.add_done_callback(lambda _: self._going.pop(run.id, None))
+        return task
+
+    async def _work(self, run: Run) -> None:
+        """All steps that can be taken now, under a lease that is renewed meanwhile."""
+        stepping = asyncio.create_task(self._steps(run))
+        renewing = asyncio.create_task(self._renew(run, stepping))
+        try:
+            await stepping
+        except LeaseLost:
+            log.info("a training run went into other hands", run=run.number)
+        except asyncio.CancelledError:
+            stepping.cancel()
+            await asyncio.wait([stepping])
+            raise
+        except StorageError as error:
+            log.error("a step of a training run was not written", run=run.number, error=str(error))
+        except Exception:  # noqa: BLE001 (it is logged, and the other runs go on)
+            log.exception("a training run could not go on", run=run.number)
+            await self._put_off(run)
+        finally:
+            renewing.cancel()
+            with suppress(StorageError):
+                await asyncio.shield(
+                    self._database.write(lambda tx: runs.release_lease(tx, run.id, self._holder))
+                )
+
+    async def _steps(self, run: Run) -> None:
+        if run.told != run.state and not run.ended:
+            run = await self._desk.tell(run, run)
+        for _ in range(_STEPS):
+            if run.ended or run.live:
+                run = await self._watching.step(run)
+            else:
+                run = await self._launching.step(run)
+            if run.next_at is None or run.next_at > clock.now():
+                return
+        log.warning("a training run does not come to rest", run=run.number, state=run.state)
+        await self._put_off(run)
+
+    async def _renew(self, run: Run, stepping: asyncio.Task[None]) -> None:
+        while True:
+            await self._pause(LEASE_MS / 3000)
+            try:
+                until = clock.now() + LEASE_MS
+                held = await self._database.write(
+                    lambda tx, until=until: runs.renew(tx, run.id, self._holder, until)
+                )
+            except StorageError as error:
+                log.warning("a lease was not renewed", run=run.number, error=str(error))
+                continue
+            if not held:
+                stepping.cancel()
+                return
+
+    async def _put_off(self, run: Run) -> None:
+        """An error of ours: the run is tried again later, not at once and for ever."""
+
+        def write(tx: Tx) -> None:
+            now = runs.get(tx, run.id)
+            count = now.failures + 1
+            later = clock.now() + self._desk.wait(now.quiet, count)
+            trouble = "Something went wrong here; the log has the details."
+            runs.changed(tx, run.id, holder=self._holder, failures=count, trouble=trouble, next_at=later)
+
+        with suppress(StorageError):
+            await self._database.write(write)
+
+    # -- wishes
+
+    async def wish(self, run: Run, wish: Wish) -> Run:
+        """Have a run cancelled, paused or resumed: at its next step, which is due now. Raises ``UserError``."""
+        if wish == "cancel":
+            can = True
+        else:
+            can = await self._pauses(run)
+
+        def write(tx: Tx) -> Run:
+            now = runs.get(tx, run.id)
+            if now.ended:
+                raise UserError(f"Run {now.number} has ended: it {_ENDINGS[now.state]}.")
+            if not can:
+                raise UserError(f"{now.vendor} cannot hold a run; `/finetune cancel` ends it.")
+            if wish == "pause" and not now.live:
+                raise UserError(
+                    f"Run {now.number} has not begun at {now.vendor} yet; `/finetune cancel` ends it."
+                )
+            if wish == "pause" and now.state == "paused":
+                raise UserError(f"Run {now.number} is paused already.")
+            if wish == "resume" and now.state != "paused" and now.wanted != "pause":
+                raise UserError(f"Run {now.number} is not paused.")
+            if now.wanted == "cancel" and wish != "cancel":
+                raise UserError(f"Run {now.number} is being cancelled.")
+            changed = runs.changed(tx, run.id, wanted=wish, next_at=clock.now())
+            run_history.add_events(tx, run.id, [said(f"Somebody wants to {wish} it.")] if wish else [])
+            return changed
+
+        changed = await self._database.write(write)
+        with suppress(LeaseLost):
+            return await self._desk.tell(changed, run)
+        return changed
+
+    async def _pauses(self, run: Run) -> bool:
+        try:
+            return (await self._desk.ask(run, self._tuners(run.vendor).capabilities())).pauses
+        except VendorError as error:
+            raise UserError(f"{run.vendor} cannot be asked now: {error}") from error
+
+    # -- looking
+
+    async def get(self, run_id: str) -> Run:
+        """The run. Raises ``Missing``."""
+        return await self._database.read(lambda tx: runs.get(tx, run_id))
+
+    async def numbered(self, workspace_id: str, number: int) -> Run:
+        """The workspace's run of this number. Raises ``UserError``."""
+        try:
+            return await self._database.read(lambda tx: runs.numbered(tx, workspace_id, number))
+        except Missing:
+            raise UserError(
+                f"There is no training run {number}; `/finetune jobs` lists those there are."
+            ) from None
+
+    async def listed(self, workspace_id: str) -> list[Run]:
+        """The workspace's runs, the newest first."""
+        return await self._database.read(lambda tx: runs.listed(tx, workspace_id))
+
+    async def history(self, run: Run) -> tuple[list[Told], list[Loss]]:
+        """What was told of a run, the oldest first, and its losses by split and step."""
+        return await self._database.read(
+            lambda tx: (run_history.events(tx, run.id), run_history.points(tx, run.id))
+        )
+
+    async def totals(self, workspace_id: str) -> Totals:
+        """What the workspace's runs of this month came to."""
+        return await self._database.read(lambda tx: runs.totals(tx, workspace_id, month_begin()))
+
+    async def models(self, workspace_id: str) -> list[Tuned]:
+        """The models that the workspace's runs made, with their checkpoints."""
+        return await self._database.read(lambda tx: runs.models(tx, workspace_id))
+
+    async def posted(self, run: Run, message: str) -> Run:
+        """Note the platform's id of the message that tells of the run."""
+        return await self._database.write(lambda tx: runs.changed(tx, run.id, message=message))
+
+    async def delete_model(self, tuned: Tuned) -> None:
+        """Delete a model at its vendor; it is not listed any more. Raises ``UserError``."""
+        run = await self.get(tuned.run_id)
+        try:
+            await self._desk.ask(run, self._tuners(run.vendor).delete_model(tuned.model))
+        except VendorError as error:
+            raise UserError(f"{tuned.vendor}:{tuned.model} was not deleted: {error}") from error
+
+        def write(tx: Tx) -> None:
+            now = runs.get(tx, run.id)
+            left = [each for each in now.checkpoints if each["model"] != tuned.model]
+            model = "" if now.model == tuned.model else now.model
+            runs.changed(tx, run.id, model=model, checkpoints=left)
+
+        await self._database.write(write)
+
+    @asynccontextmanager
+    async def _scratch(self) -> AsyncGenerator[Path]:
+        """A folder that is gone afterwards."""
+
+        def make() -> Path:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return Path(mkdtemp(prefix=SCRATCH, dir=self._folder))
+
+        try:
+            folder = await asyncio.to_thread(make)
+        except OSError as error:
+            raise UserError(f"{self._folder} cannot be written: {error.strerror}.") from error
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+_ENDINGS: Final = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
