@@ -438,8 +438,16 @@ class Platform(Protocol):
         """Serve until closed or cancelled. Raises ``UserError`` when it cannot, such as for a wrong token."""
         ...
 
-    async def tell(self, place: Place, answer: Answer) -> None:
-        """Say something unasked in a channel. Raises ``UserError`` when that channel cannot be reached."""
+    async def tell(
+        self, place: Place, answer: Answer, *, instead_of: str = "", name: str = "", pings: str = ""
+    ) -> str:
+        """Say something unasked in a place; returns the platform's id of it, of several messages separated by spaces.
+
+        With ``instead_of``, an id that was returned before, that message is changed in place, picture and all; where it is
+        gone, a new one is posted. Under one ``name`` it is posted once, whatever crashes, for which its first line has to
+        stay the same. Nobody is notified but the person with the key ``pings``, and only by what is posted anew. Raises
+        ``UserError`` when the place cannot be reached.
+        """
         ...
 
     async def close(self) -> None:

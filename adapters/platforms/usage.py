@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,6 +10,9 @@ from typing import TypeAlias
 from adapters.platforms.base import Command, Param
 
 Value: TypeAlias = str | int | float | bool | None
+
+
+_WITHIN = re.compile(r"(?<=[^\W_])_(?=[^\W_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,11 @@ class Style:
 
     def param(self, name: str) -> str:
         """The parameter as it is typed."""
-        return f"`{self.named.format(name)}`"
+        return f"`{self.written(name)}`"
+
+    def written(self, name: str) -> str:
+        """The parameter's name as it is typed; the shell's options have dashes within."""
+        return self.named.format(_WITHIN.sub("-", name) if self.named.startswith("--") else name)
 
 
 CHAT = Style()
@@ -57,7 +65,7 @@ def format_argv(command: Command, values: Mapping[str, Value]) -> list[str]:
     for param in command.params:
         value = values.get(param.name)
         if value is not None:
-            words.append(f"--{param.name}={_written(value)}")
+            words.append(f"{SHELL.written(param.name)}={_written(value)}")
     return words
 
 
@@ -79,11 +87,11 @@ def usage(command: Command, style: Style = CHAT) -> str:
     parts = [f"{style.before}{command.name}"]
     for param in command.params:
         if param.kind == "flag":
-            shown = style.named.format(param.name) + ("yes" if style is CHAT else "")
+            shown = style.written(param.name) + ("yes" if style is CHAT else "")
         elif style is CHAT:
             shown = f"{param.name}:…"
         else:
-            shown = f"--{param.name} {param.name.upper()}"
+            shown = f"{style.written(param.name)} {param.name.upper()}"
         parts.append(shown if param.required else f"[{shown}]")
     return " ".join(parts)
 

@@ -159,7 +159,7 @@ class DiscordRoom:
                 lambda: _told(question.shown) and "cannot be undone" not in question.shown
             )
             return question.shown
-        await self._world.until(lambda: _told(asked.content) and until in asked.content)
+        await self._world.until(lambda: _told(asked.content) and until in asked.content, 60)
         return asked.content
 
     async def stops(self, text: str, begun: asyncio.Event) -> str:
@@ -230,7 +230,7 @@ class SlackRoom:
             await self._person.clicks(answer, "Yes, go on")
             await self._world.until(lambda: answer.shown != question or len(self._seen()) > before + 1, 15)
             answer = await self._answer(before)
-        await self._world.until(lambda: until in self._since(before), 15)
+        await self._world.until(lambda: until in self._since(before), 60)
         return self._since(before)
 
     async def stops(self, text: str, begun: asyncio.Event) -> str:
@@ -259,7 +259,7 @@ class SlackRoom:
             fresh = self._seen()[before:]
             return bool(fresh) and all(_told(each.shown) and not each.streaming for each in fresh)
 
-        await self._world.until(done, 15)
+        await self._world.until(done, 60)
         return self._seen()[-1]
 
     async def _agreed(self, question: SlackMessage, agree: bool | None) -> str:
@@ -267,9 +267,10 @@ class SlackRoom:
             return ""
         await self._world.until(lambda: any("Yes" in each.labels for each in self._seen()), 15)
         question = next(each for each in self._seen() if "Yes" in each.labels)
-        before, asked = len(self._seen()), question.shown
+        # The buttons go first; the answer to them takes the question's place, or stands below it.
+        before, asked = len(self._seen()), question.shown.split("\n[", 1)[0].strip()
         await self._person.clicks(question, "Yes" if agree else "No")
-        await self._world.until(lambda: len(self._seen()) > before or question.shown != asked, 15)
+        await self._world.until(lambda: len(self._seen()) > before or asked not in question.shown, 15)
         return f"{question.shown}\n{self._since(before)}"
 
 

@@ -171,3 +171,16 @@ async def test_an_example_is_added_listed_and_removed(house: House) -> None:
     )
     await house.room.gives("examples remove", {"number": found[0].number}, confirm=True)
     assert "no such examples" in await house.room.gives("examples list", {"search": "Mara"})
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("house", ["discord", "slack"], indirect=True)  # in a shell: the README's test
+async def test_a_dataset_is_built_and_handed_over(house: House) -> None:
+    await house.room.says("Good morning")
+    built = await house.room.gives("finetune build", {"name": "first", "max": 30}, until="is frozen")
+    assert "first:1 is frozen" in built.replace("*", "")
+    assert "over the maximum" in built
+    assert "first:1" in await house.room.gives("finetune datasets")
+    values = {"dataset": "first", "format": "openai-sft"}
+    exported = await house.room.gives("finetune export", values, until="They hold what people wrote")
+    assert "first:1 is in the files below as openai-sft: 24 rows to train on" in exported

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import discord
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 _SPOKEN = frozenset({discord.MessageType.default, discord.MessageType.reply})
 _AT_ONCE = 512
+# Files stay in memory until they are answered: this many messages with files are heard at once.
+_WITH_FILES = 16
 _RECENT = 1000
 _DIRECTS = 100
 _THREAD_NAME = 80
@@ -50,6 +53,7 @@ class Hearing:
         self.owners: frozenset[int] = frozenset()
         self._fetcher = Fetcher(options)
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._with_files = asyncio.Semaphore(_WITH_FILES)
         # Questions that were answered and what they said, for those that are edited.
         self._recent: OrderedDict[int, str] = OrderedDict()
         # Where somebody wrote directly: Discord does not list these channels.
@@ -147,16 +151,17 @@ class Hearing:
         reply = DiscordReply(self._client, self._options, place, str(message.id), str(message.author.id))
         reply.start_typing()
         try:
-            said = Message(
-                key,
-                place,
-                who_of(message.author, self._options, self.owners),
-                text,
-                int(message.created_at.timestamp() * 1000),
-                attachments=await self._fetcher.fetch(files),
-                reply_to=self._continued(message),
-            )
-            spoken = await self._host.speak(said, reply)
+            async with self._with_files if files else nullcontext():
+                said = Message(
+                    key,
+                    place,
+                    who_of(message.author, self._options, self.owners),
+                    text,
+                    int(message.created_at.timestamp() * 1000),
+                    attachments=await self._fetcher.fetch(files),
+                    reply_to=self._continued(message),
+                )
+                spoken = await self._host.speak(said, reply)
             await self._conclude(spoken, message, place, key)
         except Exception as error:
             log.exception("message not answered", message=key, error=type(error).__name__)

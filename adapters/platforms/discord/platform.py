@@ -9,13 +9,13 @@ import aiohttp
 import discord
 
 from adapters.platforms.base import Answer, Continuity, Host, Place, UserError
-from adapters.platforms.discord.answers import payload
 from adapters.platforms.discord.client import make_client
 from adapters.platforms.discord.events import Events
 from adapters.platforms.discord.invite import PORTAL, WRONG_TOKEN
 from adapters.platforms.discord.options import Options
 from adapters.platforms.discord.places import PLATFORM, check_access, target_of
-from adapters.platforms.discord.sending import say, wire_of
+from adapters.platforms.discord.sending import wire_of
+from adapters.platforms.discord.telling import tell
 from adapters.platforms.discord.tempo import Tempo
 
 NO_INTENT = (
@@ -77,12 +77,15 @@ class Discord:
         self._events = Events(wire, intents, host, continuity, self._options, self._clock)
         return client
 
-    async def tell(self, place: Place, answer: Answer) -> None:
-        """Say something unasked in a channel. Raises ``UserError`` when that channel cannot be reached."""
+    async def tell(
+        self, place: Place, answer: Answer, *, instead_of: str = "", name: str = "", pings: str = ""
+    ) -> str:
+        """Say something unasked in a place; see ``Platform``."""
         if self._events is None:
             raise UserError("Discord is not connected.")
         try:
-            await say(self._events.wire, target_of(place), payload(answer).parts)
+            wire, channel_id = self._events.wire, target_of(place)
+            return await tell(wire, channel_id, answer, instead_of=instead_of, name=name, pings=pings)
         except (discord.Forbidden, discord.NotFound) as error:
             raise UserError("I cannot write in that channel of Discord.") from error
 

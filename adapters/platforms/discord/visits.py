@@ -16,6 +16,7 @@ import aiohttp
 import discord
 import structlog
 
+from adapters.platforms.bars import bar
 from adapters.platforms.base import Answer, Call, Host, Place, Progress, Who
 from adapters.platforms.discord.answers import NOBODY, UPLOAD, Part, Payload, payload
 from adapters.platforms.discord.options import Options
@@ -31,8 +32,6 @@ EXPIRED: Final = frozenset({UNKNOWN_INTERACTION, 10015, 50027})
 """What Discord says when an interaction, or its fifteen minutes, are over."""
 ACKNOWLEDGED: Final = 40060
 """Somebody answered this interaction already, such as another process."""
-
-_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +247,4 @@ def progress_line(text: str, done: float | None) -> str:
     line = f"⏳ {text[:1_500]}"
     if done is None:
         return line
-    share = min(1.0, max(0.0, done))
-    full = round(share * _STEPS)
-    return f"{line}\n`{'▰' * full}{'▱' * (_STEPS - full)}` {share:.0%}"
+    return f"{line}\n{bar(done)}"

@@ -11,6 +11,7 @@ from slack_bolt.async_app import AsyncApp
 
 from adapters.platforms.base import Host, Place
 from adapters.platforms.slack import assistant, interactions
+from adapters.platforms.slack.bursts import Bursts
 from adapters.platforms.slack.greeting import greet
 from adapters.platforms.slack.hearing import Hearing
 from adapters.platforms.slack.places import PLATFORM
@@ -33,6 +34,8 @@ class Events:
         self._wire = wire
         self._host = host
         self._seen = Recent(_EVENTS)
+        # A socket has acknowledged what came together before any of it is attended to.
+        self._bursts = Bursts() if wire.options.transport == "http" else None
         self._busy: set[asyncio.Task[Any]] = set()
         self._closing = False
         # bolt asks its listeners one after the other: what comes most is asked for first.
@@ -50,6 +53,8 @@ class Events:
 
     async def on_message(self, event: Event) -> None:
         """Somebody said something."""
+        if self._bursts is not None:
+            await self._bursts.over()
         await self.hearing.hear(event)
 
     async def on_opened(self, event: Event) -> None:
@@ -134,6 +139,8 @@ class Events:
         self, name: str, event: Event, body: Body, attend: Callable[[Event], Awaitable[None]]
     ) -> None:
         """Attend to an event unless it came before."""
+        if self._bursts is not None:
+            self._bursts.came()
         event_id = str(body.get("event_id") or "")
         if self._closing or (event_id and not self._seen.add(event_id)):
             return

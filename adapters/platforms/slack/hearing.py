@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 _SPOKEN = frozenset({"", "file_share", "me_message", "thread_broadcast"})
 _SLACKBOT = "USLACKBOT"
 _AT_ONCE = 512
+# Files stay in memory until they are answered: this many messages with files are heard at once.
+_WITH_FILES = 16
 _RECENT = 1000
 _HEARD = 8192
 
@@ -65,6 +68,7 @@ class Hearing:
         self._fetcher = Fetcher(wire.client, wire.options)
         self._threads = Threads(wire)
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._with_files = asyncio.Semaphore(_WITH_FILES)
         # A mention comes as two events, and each of them perhaps again.
         self._heard = Recent(_HEARD)
         # Questions that were answered and what they said, for those that are edited.
@@ -156,12 +160,13 @@ class Hearing:
         team_id = str(event.get("user_team") or event.get("team") or "")
         reply = SlackReply(wire, place, heard.key, user_id, team_id)
         try:
-            # One who is known by name does not overtake one who has to be looked up.
-            async with self._turn(place.conversation):
-                said = await self._read(heard, key, reply)
-            if said is not None and not await self._command(heard, said.text):
-                spoken = await self._host.speak(said, reply)
-                await self._conclude(spoken, heard, key, said.text)
+            async with self._with_files if event.get("files") else nullcontext():
+                # One who is known by name does not overtake one who has to be looked up.
+                async with self._turn(place.conversation):
+                    said = await self._read(heard, key, reply)
+                if said is not None and not await self._command(heard, said.text):
+                    spoken = await self._host.speak(said, reply)
+                    await self._conclude(spoken, heard, key, said.text)
         except Exception as error:
             log.exception("message not answered", message=key, error=type(error).__name__)
         finally:

@@ -172,7 +172,7 @@ def _who_waits(facts: Facts) -> list[Block]:
         asked = "\n".join(f"• {mrkdwn(each)}" for each in welcome.suggestions[:_SUGGESTIONS])
         blocks.append(_raw(f"*To begin with*\n{asked}"))
     if welcome.status:
-        blocks.append(_quiet(welcome.status))
+        blocks.append(_quiet(f"Model: {welcome.status}"))
     return blocks
 
 

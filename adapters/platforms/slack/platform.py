@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.platforms.base import Answer, Continuity, Host, Place, UserError
-from adapters.platforms.slack.answers import shown
 from adapters.platforms.slack.catchup import Catchup
 from adapters.platforms.slack.client import UNCONNECTED, UNSIGNED, identify, make_client, make_session
 from adapters.platforms.slack.events import Events
@@ -21,11 +23,15 @@ from adapters.platforms.slack.options import Options
 from adapters.platforms.slack.pacing import Pacing
 from adapters.platforms.slack.people import People, check_access
 from adapters.platforms.slack.places import PLATFORM, Identity, target_of
-from adapters.platforms.slack.sending import Wire, error_code, is_passing, say, until_done
+from adapters.platforms.slack.sending import Wire, error_code, is_passing, until_done
+from adapters.platforms.slack.telling import REMEMBERED_SECONDS, Spot, Teller
 from adapters.platforms.slack.tempo import Tempo
 from adapters.platforms.slack.transport import QUIET, Endpoint, Socket, Transport
 
 log = structlog.get_logger()
+
+# Slack asks whether an address is ours, of no workspace in particular.
+_HANDSHAKE = "url_verification"
 
 
 class Slack:
@@ -56,6 +62,7 @@ class Slack:
         self._options = options
         self._clock = clock
         self._tempo = tempo or Tempo()
+        self._teller = Teller()
         self._wire: Wire | None = None
         self._events: Events | None = None
         self._transport: Transport | None = None
@@ -92,18 +99,19 @@ class Slack:
             finally:
                 await self.close()
 
-    async def tell(self, place: Place, answer: Answer) -> None:
-        """Say something unasked in a channel. Raises ``UserError`` when that channel cannot be reached."""
+    async def tell(
+        self, place: Place, answer: Answer, *, instead_of: str = "", name: str = "", pings: str = ""
+    ) -> str:
+        """Say something unasked in a place; see ``Platform``."""
         if self._wire is None:
             raise UserError("Slack is not connected.")
         channel_id, thread_ts = target_of(place)
+        since = f"{self._clock() / 1000 - REMEMBERED_SECONDS:.6f}"
+        spot = Spot(channel_id, thread_ts, since)
         try:
-            made = shown(answer)
-            await say(self._wire, channel_id, thread_ts, made.fallback, made.blocks)
-            for file in made.files:
-                await self._wire.client.files_upload_v2(
-                    channel=channel_id, thread_ts=thread_ts, content=file.data, filename=file.name
-                )
+            return await self._teller.tell(
+                self._wire, spot, answer, instead_of=instead_of, name=name, pings=pings
+            )
         except SlackApiError as error:
             if is_passing(error):
                 raise
@@ -149,12 +157,15 @@ class Slack:
         return wire
 
     def _app(self, client: AsyncWebClient, identity: Identity) -> AsyncApp:
+        authorize = _authorizer(self._bot_token, identity)
         return AsyncApp(
             logger=QUIET,
             name=PLATFORM,
             client=client,
             signing_secret=self._signing_secret,
-            authorize=_authorizer(self._bot_token, identity),
+            before_authorize=_gate(authorize),
+            # bolt's types leave out that there may be nobody.
+            authorize=cast("Any", authorize),
             # Not of use here, and asked for on every event.
             attaching_function_token_enabled=False,
             attaching_conversation_kwargs_enabled=False,
@@ -170,7 +181,10 @@ class Slack:
         return Endpoint(app, self._options, healthy)
 
 
-def _authorizer(bot_token: str, identity: Identity) -> Callable[..., Any]:
+Authorize = Callable[[str | None], Awaitable[AuthorizeResult | None]]
+
+
+def _authorizer(bot_token: str, identity: Identity) -> Authorize:
     """What bolt asks for each event: the token that speaks for its workspace, if any."""
     ours = AuthorizeResult(
         enterprise_id=identity.enterprise_id or None,
@@ -181,9 +195,32 @@ def _authorizer(bot_token: str, identity: Identity) -> Callable[..., Any]:
     )
 
     async def authorize(team_id: str | None) -> AuthorizeResult | None:
-        if team_id == identity.team_id:
-            return ours
-        log.warning("event of another workspace refused", team=team_id)
-        return None
+        return ours if team_id == identity.team_id else None
 
     return authorize
+
+
+def _gate(authorize: Authorize) -> Callable[..., Awaitable[BoltResponse | None]]:
+    """Turns away what is of a workspace that nobody speaks for.
+
+    bolt would tell people there to install the app again, and hands on that it was put out of a workspace, or its tokens
+    were taken back, without asking whose.
+    """
+
+    async def enter(
+        context: AsyncBoltContext,
+        body: Mapping[str, Any],
+        request: AsyncBoltRequest,
+        next_: Callable[[], Awaitable[BoltResponse | None]],
+    ) -> BoltResponse | None:
+        if body.get("type") == _HANDSHAKE or await authorize(context.team_id) is not None:
+            return await next_()
+        event: Mapping[str, Any] = body.get("event") or body
+        kind = str(event.get("type") or event.get("command") or "")
+        log.warning("event of another workspace refused", team=context.team_id, kind=kind)
+        if request.mode == "socket_mode":
+            # A socket knows no refusal: what is not acknowledged comes again.
+            return BoltResponse(status=200, body="")
+        return BoltResponse(status=403, body="", headers={"X-Slack-No-Retry": "1"})
+
+    return enter

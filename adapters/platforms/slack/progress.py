@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from adapters.platforms.bars import bar
 from adapters.platforms.slack.visits import Visit
 
-_STEPS = 12
 _LONGEST = 1_500
 # What cannot be changed as often as need be is shown ever more rarely.
 _SCARCER = 4
@@ -60,6 +60,4 @@ def progress_line(text: str, done: float | None) -> str:
     line = f"⏳ {text[:_LONGEST]}"
     if done is None:
         return line
-    share = min(1.0, max(0.0, done))
-    full = round(share * _STEPS)
-    return f"{line}\n\n`{'▰' * full}{'▱' * (_STEPS - full)}` {share:.0%}"
+    return f"{line}\n\n{bar(done)}"

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -42,6 +43,8 @@ class Ratings:
         self._desk = desk
         # Who pressed thumb down where, as far as this process remembers.
         self._low: OrderedDict[tuple[str, str], None] = OrderedDict()
+        # A form may be closed before the rating is written for which it was opened.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def thumb(self, visit: Visit, value: str) -> None:
         """One of the two thumbs below a reply."""
@@ -59,6 +62,10 @@ class Ratings:
     async def down(self, visit: Visit, exchange_id: str) -> None:
         """Thumb down opens the form, and counts whether the form is sent or not; once more takes it back."""
         key = (visit.person, exchange_id)
+        async with self._turn(key):
+            await self._down(visit, exchange_id, key)
+
+    async def _down(self, visit: Visit, exchange_id: str, key: tuple[str, str]) -> None:
         if key in self._low:
             answer = await self._thumb(visit, exchange_id, DOWN)
             if _unchanged(answer) and not answer.buttons:
@@ -68,7 +75,7 @@ class Ratings:
             return
         # A form opens within three seconds or not at all, so that the rating is written beside it; each is worth having.
         view = forms.what_was_wrong(Target(exchange_id), visit.origin)
-        self._remember(key)  # the form may be closed before the rating is written
+        self._remember(key)
         opened, answer = await asyncio.gather(
             visit.open(view), self._thumb(visit, exchange_id, DOWN), return_exceptions=True
         )
@@ -89,9 +96,11 @@ class Ratings:
 
     async def closed(self, visit: Visit, target: Target) -> None:
         """The form was closed unsent: the thumb counts, and whoever is to be asked something is asked now."""
-        if (visit.person, target.exchange_id) in self._low:
-            mark = self._mark_at(await self._marked(visit, target), DOWN)
-            await visit.show(await self._desk.host.mark(mark))
+        key = (visit.person, target.exchange_id)
+        async with self._turn(key):
+            if key in self._low:
+                mark = self._mark_at(await self._marked(visit, target), DOWN)
+                await visit.show(await self._desk.host.mark(mark))
 
     async def stop(self, visit: Visit, value: str) -> None:
         """The asker, or a reviewer, stops the reply that is being given."""
@@ -196,6 +205,12 @@ class Ratings:
             if block.get("type") == "markdown"
         ]
         return "\n\n".join(written) or await readable(str(message.get("text") or ""), self._desk.people)
+
+    def _turn(self, key: tuple[str, str]) -> asyncio.Lock:
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = asyncio.Lock()
+        return turn
 
     def _remember(self, key: tuple[str, str]) -> None:
         self._low[key] = None

@@ -236,7 +236,7 @@ class SlackReply:
         return self._streams and self._wire.allows("chat.startStream")
 
     async def _draw(self) -> None:
-        text = self._text
+        text, streamed, again = self._text, self._streams, False
         self._drawn = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(_GROWTH_SECONDS):
@@ -244,6 +244,8 @@ class SlackReply:
         except SlackApiError as error:
             if is_limited(error):
                 self._lane().hold(asked_wait(error))
+            # A little later, or in another way, it can be shown; the model may say nothing more for a long time.
+            again = is_limited(error) or self._streams != streamed
             log.info("growth not shown", channel=self._channel_id, error=error_code(error))
         except FAILURES as error:
             log.info("growth not shown", channel=self._channel_id, error=type(error).__name__)
@@ -252,7 +254,7 @@ class SlackReply:
         if self._ended or self._finals.doubtful:
             # What is there is not known: the final text looks first.
             return
-        if self._text != text:
+        if self._text != text or again:
             self._wake()
         else:
             self._idle = True

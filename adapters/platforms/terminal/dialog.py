@@ -72,7 +72,7 @@ class Dialog:
             return await self._yes_or_no(buttons, question)
         for number, button in enumerate(buttons, 1):
             self._screen.say(f"  {number}  {button.label}")
-        said = await self._asks.ask(f"{question} 1–{len(buttons)}, or Enter for none:".strip())
+        said = await self._asks.ask(f"{question} {_numbers(len(buttons))}, or Enter for none:".strip())
         if said and said.isdecimal() and 1 <= int(said) <= len(buttons):
             return buttons[int(said) - 1]
         return next((b for b in buttons if said and b.label.lower() == said.lower()), None)
@@ -137,6 +137,10 @@ class Dialog:
                 except UserError as error:
                     self._screen.problem(str(error))
         await self._press(form.command, filled, Answer(), "")
+
+
+def _numbers(many: int) -> str:
+    return "1" if many == 1 else f"1–{many}"
 
 
 def _yes_no(buttons: Sequence[Button]) -> tuple[Button, ...]:

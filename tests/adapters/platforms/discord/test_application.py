@@ -187,11 +187,10 @@ async def test_every_command_of_a_member_answers_something_readable(house: Open)
         ann = it.member("ann", administrator=True)
         await it.ask(ann, "Hello?")
         for command in it.theatre.app.commands:
-            if (
-                any(param.required for param in command.params)
-                or command.confirm
-                or command.name == "regenerate"
-            ):
+            if any(param.required for param in command.params) or command.confirm:
+                continue
+            # One speaks and the other works in a process, for which this Discord's own time does not wait.
+            if command.name in {"regenerate", "finetune build"}:
                 continue
             told = await ann.slash(it.channel, command.name)
             shown = [told.response, *told.followups] if told.response else told.followups

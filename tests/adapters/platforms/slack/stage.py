@@ -147,9 +147,9 @@ class Stage:
         }
         self._deliver(event)
 
-    async def event(self, kind: str, **fields: Any) -> None:
-        """Something else happens."""
-        self._deliver({"type": kind, "event_ts": self.world.times()} | fields)
+    async def event(self, kind: str, *, team: str = "", **fields: Any) -> None:
+        """Something else happens, perhaps in another workspace."""
+        self._deliver({"type": kind, "event_ts": self.world.times()} | fields, team=team)
 
     async def opens_agent(self) -> str:
         """Ada opens a talk with the agent; the time of its thread."""

@@ -174,4 +174,4 @@ async def test_everything_of_mine_is_deleted_from_app_home(house: Open) -> None:
             for element in block["elements"]
         }
         await it.there.press(buttons["Delete all of mine"], home=True)
-        assert it.there.home["blocks"][0]["text"]["text"].startswith("Deleted: 1 exchanges")
+        assert it.there.home["blocks"][0]["text"]["text"].startswith("Deleted: 1 exchange,")

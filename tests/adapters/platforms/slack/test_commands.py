@@ -58,10 +58,17 @@ def test_every_command_of_the_registry_is_read_as_it_is_written(known: Command) 
     samples: dict[str, Any] = {
         "text": "two words",
         "integer": 1,
-        "number": 0.5,
+        "number": 1.5,
         "flag": True,
     }
-    values = {p.name: p.choices[0] if p.kind == "choice" else samples[p.kind] for p in known.params}
+    values = {
+        p.name: p.choices[0]
+        if p.kind == "choice"
+        else min(samples[p.kind], p.maximum)
+        if p.maximum is not None
+        else samples[p.kind]
+        for p in known.params
+    }
     line = commands.line_of("/understudy", format_line(known, values).removeprefix("/"))
     given = commands.read(KNOWN, line)
     assert (given.command.name, given.values, given.missing) == (known.name, values, ())
@@ -163,7 +170,7 @@ async def test_a_mistake_names_the_nearest_and_offers_help() -> None:
 
 
 async def test_the_other_slash_tells_that_there_is_nothing_to_tune_yet() -> None:
-    async with world(Registry()) as there:
+    async with world(FakeHost()) as there:
         await there.slash("launch dataset:support", command="/finetune")
         assert there.last.text.startswith("There is nothing to fine-tune with yet")
 

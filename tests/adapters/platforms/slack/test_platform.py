@@ -93,8 +93,12 @@ async def test_after_a_restart_slack_is_asked_once_whether_a_thread_is_ours() ->
         await s.replies(2)
         for text in ("a", "b", "c"):
             await s.says(text, thread=other)
+        # Another thread is answered without waiting for what Slack says of this one.
+        await s.until(lambda: len(s.calls("conversations.replies")) == 2)
+        await s.says("d", thread=other)
         await s.says("third", thread=ts)
         await s.replies(3)
+        await s.until(lambda: s.world.deliveries.settled)
         assert [message.text for message in s.host.messages] == ["first", "second", "third"]
         assert len(s.calls("conversations.replies")) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.platforms.base import Answer, Mark
 from adapters.platforms.slack import controls, forms
 from adapters.platforms.slack.emoji import NAMES, plain
 from adapters.platforms.slack.manifest import RATE_MENU, TEACH_MENU
@@ -106,6 +108,32 @@ async def test_a_form_closed_unsent_is_thanked_for_too() -> None:
         await there.send(there.form, kind="view_closed")
         assert host.marks[-1].askable
         assert there.last.text == "Your rating is 1 of 5."
+
+
+async def test_a_form_closed_at_once_waits_for_the_rating_that_opened_it() -> None:
+    written, pressed = asyncio.Event(), asyncio.Event()
+
+    class Slow(FakeHost):
+        async def mark(self, mark: Mark) -> Answer:
+            if not mark.askable:
+                pressed.set()
+                await written.wait()
+            return await super().mark(mark)
+
+    host = Slow()
+    async with world(host) as there:
+        opening = asyncio.create_task(thumb(there, DOWN))
+        await pressed.wait()
+        while not there.slack.of("views.open"):
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(there.send(there.form, kind="view_closed"))
+        while len(there.wire.giving) < 2:
+            await asyncio.sleep(0)
+        written.set()
+        await asyncio.gather(opening, closing)
+        assert [mark.askable for mark in host.marks] == [False, True]
+        [told] = there.slack.of("chat.postEphemeral")
+        assert not told.buttons
 
 
 async def test_an_empty_form_adds_nothing() -> None:

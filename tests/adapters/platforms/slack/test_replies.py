@@ -118,6 +118,40 @@ async def test_a_stream_that_is_cut_or_refused_leaves_the_whole_text_once(
         assert any(block["type"] == "context_actions" for block in reply["blocks"])
 
 
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("chat.startStream", "missing_recipient_team_id"),
+        ("chat.startStream", 429),
+        ("chat.appendStream", "stream has ended"),
+        ("chat.appendStream", 429),
+    ],
+)
+async def test_what_was_not_shown_is_shown_though_the_model_pauses(method: str, error: str | int) -> None:
+    pause = asyncio.Event()
+
+    async def speech(message: Message, reply: Reply) -> str:
+        await reply.grow(PIECES[0])
+        if method == "chat.appendStream":
+            await stages[0].called("chat.startStream")
+        if error == "stream has ended":
+            stages[0].world.expire_streams()
+        await reply.grow(PIECES[0] + PIECES[1])
+        await pause.wait()
+        return WHOLE
+
+    stages: list[Stage] = []
+    async with stage(TalkingHost(speech=speech)) as s:
+        stages.append(s)
+        if error != "stream has ended":
+            s.fails(method, error)
+        ts = await s.says("tell me", mention=True)
+        await s.until(lambda: any(PIECES[1].strip() in str(each) for each in s.posted(thread=ts)))
+        pause.set()
+        await s.replies()
+        assert [shown(each) for each in s.posted(thread=ts)] == [WHOLE]
+
+
 async def test_a_post_of_which_nobody_knows_is_not_made_twice() -> None:
     async with stage() as s:
         s.fails("chat.postMessage", "!internal_error", "!internal_error")

@@ -64,9 +64,15 @@ async def test_tokens_that_slack_does_not_know_are_named() -> None:
 async def test_another_workspace_is_refused() -> None:
     async with stage() as s:
         await s.says("hello", channel=s.direct, team="T0OTHER")
+        await s.event("app_uninstalled", team="T0OTHER")
+        await s.event("tokens_revoked", team="T0OTHER", tokens={"oauth": [], "bot": [s.me]})
         await s.says("ours", channel=s.direct)
         await s.replies()
+        await s.world.settled()
         assert [message.text for message in s.host.messages] == ["ours"]
+        assert not s.host.gone
+        # Over a socket it is acknowledged, or it would come again.
+        assert not s.world.deliveries.acks.redelivered
 
 
 async def _sent(
@@ -105,11 +111,14 @@ async def test_an_endpoint_answers_what_slack_signed_and_nothing_else() -> None:
         }
         assert await _sent(s, {**said, "ts": "1.000001", "text": "forged"}, secret="guessed") == 401
         assert await _sent(s, {**said, "ts": "1.000002", "text": "old"}, age=600) == 401
-        assert await _sent(s, {**said, "ts": "1.000003", "text": "other"}, team="T0OTHER") == 200
+        assert await _sent(s, {**said, "ts": "1.000003", "text": "other"}, team="T0OTHER") == 403
+        gone: dict[str, object] = {"type": "app_uninstalled", "ts": "1.000005"}
+        assert await _sent(s, gone, team="T0OTHER") == 403
         assert await _sent(s, {**said, "ts": "1.000004"}) == 200
         assert await _sent(s, {**said, "ts": "1.000004"}) == 200
         await s.replies()
         assert [message.text for message in s.host.messages] == ["hello"]
+        assert not s.host.gone
 
 
 async def test_an_endpoint_says_whether_it_lives_and_whether_it_is_ready() -> None:

@@ -171,7 +171,7 @@ async def test_a_reaction_counts_and_is_taken_back(house: Open) -> None:
     async with house() as it:
         reply = await it.ask(it.ann)
         await it.ann.reacts(reply, "thumbsup")
-        stars = "- **Ratings:** 1 exchanges rated, 5.00 of 5"
+        stars = "- **Ratings:** 1 exchange rated, 5.00 of 5"
 
         async def rated() -> str:
             asked = await it.olga.slash("/understudy", "stats", it.general)
@@ -243,7 +243,7 @@ async def test_what_cannot_be_undone_is_asked_and_answered_in_its_place(house: O
         [question] = asked.replies
         assert question.labels == ["Yes, go on", "Cancel"]
         await it.ann.clicks(question, "Yes, go on")
-        await it.world.until(lambda: question.shown.startswith("Deleted: 1 exchanges"))
+        await it.world.until(lambda: question.shown.startswith("Deleted: 1 exchange,"))
 
 
 async def test_a_file_comes_by_direct_message(house: Open) -> None:
@@ -260,7 +260,8 @@ async def test_every_command_above_a_member_is_refused_in_a_sentence(house: Open
             if command.access > Access.RATER:
                 asked = await it.ann.slash("/understudy", command.name, it.general)
                 await it.world.until(lambda asked=asked: asked.replies or asked.modal)
-                assert asked.text.startswith("⚠️ `/understudy"), command.name
+                assert asked.text.startswith(("⚠️ `/understudy", "⚠️ `/finetune")), command.name
+                assert "or above; you are" in asked.text, command.name
                 assert asked.modal is None
 
 
@@ -298,9 +299,9 @@ async def test_app_home_is_where_admins_look(house: Open) -> None:
 
 async def test_the_other_slash_command_answers(house: Open) -> None:
     async with house() as it:
-        asked = await it.ann.slash("/finetune", "launch dataset:support", it.general)
+        asked = await it.ann.slash("/finetune", "datasets", it.general)
         await it.world.until(lambda: asked.replies)
-        assert asked.text.startswith("There is nothing to fine-tune with yet")
+        assert asked.text.startswith("⚠️ `/finetune datasets` is for a trainer or above")
 
 
 async def test_somebody_elses_question_is_not_answered_for_them(house: Open) -> None:
