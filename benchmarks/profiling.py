@@ -1,4 +1,4 @@
-"""Where the processor time of ours goes: ``benchmarks.discord_path --profile USERS`` runs the bot through this.
+"""Where the processor time of ours goes: ``--profile USERS`` of a platform's benchmark runs the bot through this.
 
 SIGUSR1 starts the profile of the thread that has the event loop, SIGUSR2 ends it and writes what was found. What the
 other threads take is read from the kernel: a profiler in them would slow down what it looks at.
@@ -15,16 +15,13 @@ import signal
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# The first that the path of a function's file holds, or its name.
-GROUPS = (
-    ("gateway, parse and dispatch", ("discord/gateway", "discord/state", "discord/message", "discord/shard",
-                                     "discord/client", "discord/member", "discord/user", "client_ws", "websocket")),
-    ("ours for Discord", ("adapters/platforms/discord",)),
-    ("REST: discord.py", ("/discord/",)),
+# Names with what the path of a function's file holds: the first that does counts, those of the platform before these.
+Groups = Sequence[tuple[str, tuple[str, ...]]]
+GROUPS: Groups = (
     ("vendor: ours", ("adapters/vendors",)),
     ("vendor: the client and httpx2", ("/openai/", "/httpx2/", "/pydantic/")),
     ("aiohttp, for REST and vendor", ("/aiohttp/", "/yarl/", "/multidict/")),
@@ -35,35 +32,35 @@ GROUPS = (
 OTHER = "event loop and the rest"
 
 
-def group_of(file: str) -> str:
+def group_of(file: str, groups: Groups) -> str:
     """The group that a file belongs to, empty for the standard library and what is built in."""
-    return next((name for name, parts in GROUPS if any(part in file for part in parts)), "")
+    return next((name for name, parts in groups if any(part in file for part in parts)), "")
 
 
-def grouped(path: Path) -> dict[str, float]:
+def grouped(path: Path, groups: Groups) -> dict[str, float]:
     """Seconds for each group; what the standard library takes counts for whoever calls it."""
     found: dict[str, float] = defaultdict(float)
     stats: Any = pstats.Stats(str(path))
     for (file, _, _), (_, _, own, _, callers) in stats.stats.items():
-        if name := group_of(file):
+        if name := group_of(file, groups):
             found[name] += own
             continue
         left = own
         for (caller, _, _), shares in callers.items():
-            found[group_of(caller) or OTHER] += shares[2]
+            found[group_of(caller, groups) or OTHER] += shares[2]
             left -= shares[2]
         found[OTHER] += max(0.0, left)
     return found
 
 
-def report(folder: Path, exchanges: int) -> None:
+def report(folder: Path, exchanges: int, of_platform: Groups) -> None:
     """Print what an exchange takes, in milliseconds."""
     threads: dict[str, float] = json.loads((folder / "threads.json").read_text())
     print("| thread | CPU ms an exchange, profiler included |\n| --- | --- |")
     for name, spent in sorted(threads.items(), key=lambda each: -each[1]):
         if spent / exchanges >= 0.05:
             print(f"| {name} | {spent / exchanges:.2f} |")
-    groups = grouped(folder / "loop.prof")
+    groups = grouped(folder / "loop.prof", (*of_platform, *GROUPS))
     print("\n| thread of the event loop | ms an exchange | share |\n| --- | --- | --- |")
     for name, spent in sorted(groups.items(), key=lambda each: -each[1]):
         print(f"| {name} | {spent * 1000 / exchanges:.2f} | {spent / sum(groups.values()):.0%} |")
@@ -89,7 +86,7 @@ def _threads() -> dict[str, float]:
 def main() -> int:
     """Run the bot; the folder for what is found is in the environment."""
     if "PROFILE_FOLDER" not in os.environ:
-        print("This is run by benchmarks.discord_path --profile.")
+        print("This is run by the benchmark of a platform's path with --profile.")
         return 0
     from bot import __main__ as commandline
     from bot import shell

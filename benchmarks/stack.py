@@ -1,4 +1,4 @@
-"""What ``benchmarks.discord_path`` runs: a bot with its two servers, each a process of its own, and what they cost.
+"""What ``benchmarks.discord_path`` and ``slack_path`` run: a bot with its two servers, each a process, and what they cost.
 
 Ours is ``understudy run`` on a data directory in which an avatar already knows some thousand examples and everybody has
 talked with it before, so that each request holds a prompt, examples, history and the question.
@@ -6,6 +6,7 @@ talked with it before, so that each request holds a prompt, examples, history an
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -13,10 +14,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from storage import avatars, conversations, examples, exchanges, owed, people, workspaces
 from storage.database import Database, Tx
@@ -25,7 +27,6 @@ from storage.exchanges import Completion, Pending
 from storage.ids import new_id
 
 SEED = 20261121
-TOKEN = "bot-token"
 MODEL = "gpt-5-mini"
 QUESTION = "How do I feed a robin in my garden when there is snow?"
 PROMPT = "You are Wren, who keeps a small garden and knows every bird in it. Be brief, warm and exact."
@@ -117,22 +118,46 @@ class Spent:
     """Processor time until now, in milliseconds, and when that was."""
 
     bot: float
-    discord: float
+    chat: float
     model: float
     at: float
 
 
-class Stack:
-    """A bot of one kind, with servers of its own."""
+class Stack(ABC):
+    """A bot of one kind, with a chat server and a model of its own, and so many people in so many rooms."""
+
+    platform: ClassVar[str]
+    title: ClassVar[str]
 
     def __init__(self, kind: Kind, folder: Path, *, users: int, rooms: int, pin: bool, nice: int = 0) -> None:
         self.kind: Kind = kind
-        self._folder = folder
-        self._size = {"users": users, "channels": rooms}
+        self.folder = folder
+        self.users = users
+        self.rooms = rooms
         self._log = folder / f"{kind}.log"
         self._cores = (0, 1) if pin and (os.cpu_count() or 1) > 1 else (None, None)
         self._nice = nice
         self._processes: list[Process] = []
+
+    @abstractmethod
+    def people(self) -> Mapping[str, Any]:
+        """Who talks in a load."""
+
+    @abstractmethod
+    def secrets(self) -> Mapping[str, str]:
+        """The environment in which either bot finds its way."""
+
+    @abstractmethod
+    def floor(self) -> Mapping[str, str]:
+        """What the floor is told besides."""
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, str]:
+        """What ours is told besides."""
+
+    @abstractmethod
+    def walk(self, start: int, exchanges: int) -> int:
+        """Let everybody talk in ever other places; how many questions found no answer."""
 
     def __exit__(self, *_: object) -> None:
         for process in reversed(self._processes):
@@ -152,12 +177,13 @@ class Stack:
         return process
 
     def _start_servers(self) -> None:
-        command = [sys.executable, "-m", "benchmarks.discord_servers"]
-        self.model = self._start([*command, "model"], self._cores[1])
+        python = [sys.executable, "-m"]
+        self.model = self._start([*python, "benchmarks.servers", "--model"], self._cores[1])
         self.model_url = self.model.first_line()
         self.text: str = ask(f"{self.model_url}/_bench/asked")["text"]
-        self.discord = self._start([*command, "discord", "--text", self.text], self._cores[1])
-        self.url = self.discord.first_line()
+        servers = f"benchmarks.{self.platform}_servers"
+        self.chat = self._start([*python, servers, "--text", self.text], self._cores[1])
+        self.url = self.chat.first_line()
         # Makes the people and the channels; nobody speaks yet.
         self.load(0)
         self.guests: dict[str, Any] = ask(f"{self.url}/_bench/guests")
@@ -165,52 +191,56 @@ class Stack:
     def start_bot(self, sent: Sequence[Any] = (), *, profile: bool = False) -> None:
         """Start the bot and wait until it is connected; ``sent`` are the messages that the floor sends."""
         shared = {
-            "DISCORD_TOKEN": TOKEN,
+            **self.secrets(),
             "OPENAI_API_KEY": "sk-bench",
             "OPENAI_BASE_URL": f"{self.model_url}/v1",
         }
         if self.kind == "floor":
-            path = self._folder / "messages.json"
+            path = self.folder / "messages.json"
             path.write_text(json.dumps(list(sent)))
-            command = [sys.executable, "-m", "benchmarks.discord_floor"]
-            own = {"FLOOR_DISCORD": self.url, "FLOOR_MESSAGES": str(path), "FLOOR_MODEL": MODEL}
+            command = [sys.executable, "-m", f"benchmarks.{self.platform}_floor"]
+            own = {**self.floor(), "FLOOR_MESSAGES": str(path), "FLOOR_MODEL": MODEL}
         else:
-            command = [sys.executable, "-m", "benchmarks.discord_profile" if profile else "bot", "run"]
+            command = [sys.executable, "-m", "benchmarks.profiling" if profile else "bot", "run"]
             own = {
-                "PROFILE_FOLDER": str(self._folder),
+                **self.settings(),
+                "PROFILE_FOLDER": str(self.folder),
                 "UNDERSTUDY_DATA_DIR": str(self.data),
-                "UNDERSTUDY_DISCORD__API_URL": self.url,
                 "UNDERSTUDY_MODELS__DEFAULT": f"openai:{MODEL}",
                 "UNDERSTUDY_CONTEXT__EXAMPLES": str(SHOWN_EXAMPLES),
                 "UNDERSTUDY_CONTEXT__HISTORY_EXCHANGES": str(HISTORY),
             }
         self.bot = self._start(command, self._cores[0], **shared, **own)
         try:
-            ask(f"{self.url}/_control/ready?timeout=30")
+            self.wait()
         except OSError as error:
             raise RuntimeError(f"the bot did not connect:\n{self._log.read_text()[-2000:]}") from error
         time.sleep(1)  # what a bot does right after it has connected
 
+    def wait(self) -> None:
+        """Wait until the bot is connected. Raises ``OSError`` where it does not."""
+        ask(f"{self.url}/_control/ready?timeout=30")
+
     @property
     def data(self) -> Path:
         """The data directory of ours."""
-        return self._folder / "data"
+        return self.folder / "data"
+
+    def fill(self, *, talks: bool = True) -> None:
+        """Make the data directory of ours."""
+        self.data.mkdir()
+        asyncio.run(_seed(self.data, self.platform, self.guests, talks=talks))
 
     def spent(self) -> Spent:
         """What the processes have used."""
-        return Spent(self.bot.cpu_ms, self.discord.cpu_ms, self.model.cpu_ms, time.monotonic())
+        return Spent(self.bot.cpu_ms, self.chat.cpu_ms, self.model.cpu_ms, time.monotonic())
 
-    def load(self, exchanges: int, users: int = 0, *, seconds: float = 600) -> dict[str, Any]:
+    def load(self, exchanges: int, users: int = 0, **more: Any) -> dict[str, Any]:
         """Let ``users`` people have so many exchanges each, all at once."""
-        asked = {**self._size, "exchanges": exchanges, "text": QUESTION, "end": self.text, "timeout_s": 60}
+        asked = {**self.people(), "exchanges": exchanges, "text": QUESTION, "end": self.text, "timeout_s": 60}
         if users:
             asked["users"] = users
-        return ask(f"{self.url}/_control/load", asked, seconds=seconds)
-
-    def walk(self, start: int, exchanges: int) -> int:
-        """Let everybody walk through the channels; how many questions found no answer."""
-        asked = {"start": start, "exchanges": exchanges, "text": QUESTION}
-        return ask(f"{self.url}/_bench/walk", asked, seconds=3600)["unanswered"]
+        return ask(f"{self.url}/_control/load", {**asked, **more}, seconds=3600)
 
     def pace(self, seconds: float) -> None:
         """How long the model waits before each token."""
@@ -221,12 +251,12 @@ class Stack:
         return ask(f"{self.model_url}/_bench/asked")
 
     def lag_ms(self) -> float:
-        """From the last token of the last reply to its whole text on Discord."""
+        """From the last token of the last reply to its whole text being shown."""
         shown = ask(f"{self.url}/_bench/shown")["shown_at"]
         return (shown - self.asked()["spoken_at"]) * 1000
 
 
-async def seed(folder: Path, guests: Mapping[str, Any], *, talks: bool = True) -> None:
+async def _seed(folder: Path, platform: str, guests: Mapping[str, Any], *, talks: bool) -> None:
     """The database of ours: an avatar with examples and, with ``talks``, what everybody said before."""
     draw = random.Random(SEED)
 
@@ -235,7 +265,7 @@ async def seed(folder: Path, guests: Mapping[str, Any], *, talks: bool = True) -
         return " ".join(draw.choices(pool, k=draw.randint(least, most)))
 
     def write(tx: Tx) -> None:
-        workspace = workspaces.ensure(tx, "discord", guests["guild"], "Load", "opt-out")
+        workspace = workspaces.ensure(tx, platform, guests["workspace"], "Load", "opt-out")
         avatar = avatars.create(tx, workspace.id, "Wren", prompt=PROMPT)
         workspaces.set_default_avatar(tx, workspace.id, avatar.id)
         examples.put_many(
@@ -253,10 +283,11 @@ async def seed(folder: Path, guests: Mapping[str, Any], *, talks: bool = True) -
                 for number in range(EXAMPLES)
             ],
         )
-        for at, key in enumerate(guests["people"] if talks else ()):
-            person = people.ensure(tx, workspace.id, key, f"Guest {at}")
-            room = guests["rooms"][at % len(guests["rooms"])]
-            talk = conversations.start(tx, workspace.id, f"{room}/{key}", avatar.id, room, False)
+        for at, guest in enumerate(guests["people"] if talks else ()):
+            person = people.ensure(tx, workspace.id, guest["key"], f"Guest {at}")
+            talk = conversations.start(
+                tx, workspace.id, guest["conversation"], avatar.id, guest["room"], guest["private"]
+            )
             for number in range(HISTORY):
                 pending = Pending(
                     id=new_id(),
