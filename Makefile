@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
+TRAINING := $(VENV)/.training
+TORCH := torch==2.13.0
 
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
@@ -29,6 +31,7 @@ help:  ## show this text
 	@echo "make chat    talk to the avatar in this terminal (sets up what it needs the first time)"
 	@echo "make test    run everything that guards the code: format, lint, types, floors, tests"
 	@echo "make check   the same without the tests"
+	@echo "make test-train   train tiny models with torch and TRL, which it installs the first time"
 	@echo "make bench   run the benchmarks and print their tables"
 	@echo "make format  format the code and mend what the linter can mend"
 	@echo "make lock    pin the newest versions that pyproject.toml allows"
@@ -42,6 +45,11 @@ chat: $(RUNTIME)
 test: check
 	@echo "Tests: pytest"
 	@$(BIN)/pytest -n auto $(TESTS)
+
+.PHONY: test-train
+test-train: $(TRAINING)
+	@echo "Training: pytest"
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m train tests/train $(TESTS)
 
 .PHONY: check
 check: $(DEVELOPMENT)
@@ -102,6 +110,15 @@ $(DEVELOPMENT): requirements/development.txt requirements/build.txt pyproject.to
 	@touch $@ $(RUNTIME)
 	@echo "Ready."
 
+# By pip, whatever else is there: it takes a build of torch for the CPU where one is at hand, which is a tenth of the others.
+# The lock leaves torch out, and with it what torch needs on each kind of GPU.
+$(TRAINING): requirements/train.txt | $(DEVELOPMENT)
+	@echo "Installing what models are trained with here (some minutes the first time)."
+	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check --no-input \
+		$(TORCH) -r requirements/train.txt -r requirements/development.txt
+	@touch $@
+	@echo "Ready."
+
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
@@ -110,4 +127,7 @@ lock: $(DEVELOPMENT)
 	@$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/development.txt
 	@echo hatchling | $(COMPILE) - --constraint requirements/development.txt --output-file requirements/build.txt
+	@$(COMPILE) pyproject.toml --extra train --constraint requirements/development.txt --output-file requirements/train.txt
+	@grep -vE '^(torch|triton|nvidia-[^=]*|cuda-[^=]*)==' requirements/train.txt | grep -vxFf requirements/development.txt \
+		> requirements/train.new && mv requirements/train.new requirements/train.txt
 	@git --no-pager diff --stat -- requirements || true

@@ -21,7 +21,7 @@ def test_development_tools_are_listed_once() -> None:
     assert project["project"]["optional-dependencies"]["dev"] == project["dependency-groups"]["dev"]
 
 
-@pytest.mark.parametrize("lock", ["runtime", "development", "build"])
+@pytest.mark.parametrize("lock", ["runtime", "development", "build", "train"])
 def test_locks_are_pins_and_nothing_else(lock: str) -> None:
     lines = (ROOT / "requirements" / f"{lock}.txt").read_text().splitlines()
     assert lines

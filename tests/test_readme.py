@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 # What each line must print, on standard output or standard error; a line of the README without an entry fails the test.
@@ -25,6 +27,10 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "models": ("embedded:base", "answers only from its examples"),
     "privacy show": ("Kept", "you were not asked yet"),
     "export": ("workshop.jsonl",),
+    "finetune build": ("**first:1** is frozen", "left out because"),
+    "finetune export": ("first:1 is in first as openai-sft",),
+    "dataset validate": ("train.openai-sft.jsonl is good openai-sft",),
+    "finetune launch": ("embedded:base by sft", "Nothing was launched"),
     "check": ("All is well", "embedded:base"),
 }
 
@@ -55,6 +61,7 @@ def run(line: str, folder: Path) -> str:
     return result.stdout + result.stderr
 
 
+@pytest.mark.timeout(180)
 def test_what_the_readme_shows_works(data_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "checkout"
     folder.mkdir()

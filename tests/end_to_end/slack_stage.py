@@ -60,6 +60,10 @@ class Stage:
         """What the bot said in a channel, also to one person alone, oldest first."""
         return (where or self.channel).of(self.team.bot)
 
+    def public(self, where: Channel | None = None) -> list[Message]:
+        """What the bot said in a channel for all to read, oldest first."""
+        return [each for each in self.said(where) if each.ephemeral_for is None]
+
     async def replied(self, count: int = 1, *, where: Channel | None = None) -> Message:
         """The newest of the bot's replies, once there are so many, none of which still grows."""
 
@@ -72,10 +76,12 @@ class Stage:
         return await self.comes(done)
 
     async def gives(self, person: Member, line: str, channel: Channel | None = None) -> Interaction:
-        """Somebody types ``/understudy`` and a command; wait until they were told something."""
-        asked = await person.slash("/understudy", line, channel or self.channel)
+        """Somebody types ``/understudy`` and a command; wait until they, or all in the channel, were told something."""
+        where = channel or self.channel
+        before = len(self.public(where))
+        asked = await person.slash("/understudy", line, where)
         assert not asked.failure, (line, asked.failure)
-        await self.comes(lambda: told(asked.text) or asked.modal)
+        await self.comes(lambda: told(asked.text) or asked.modal or len(self.public(where)) > before)
         return asked
 
     async def form(self, asked: Interaction) -> View:

@@ -16,6 +16,11 @@ QUESTION = "How do I list the birds that were seen today?"
 BETTER = "Run `birds today`: it lists every bird of the day, newest first."
 AGAIN = "And yesterday?"
 HELLO = "Are you there?"
+FILLED = {
+    "What was it?": "It is wrong",
+    "In your words": "there is a command for it",
+    "A better answer": BETTER,
+}
 
 
 def long_answer() -> str:
@@ -69,12 +74,7 @@ async def play(stage: Stage) -> Story:
 
     form = await stage.form(await ada.clicks(first, "Bad reply"))
     shown = form.shown
-    values = {
-        "What was it?": "wrong",
-        "In your words": "there is a command for it",
-        "A better answer": BETTER,
-    }
-    await ada.submits(form, values)
+    await ada.submits(form, FILLED)
     question = await stage.comes(lambda: next((one for one in stage.said() if "Yes" in one.labels), None))
     thanks = question.shown
     await ada.clicks(question, "Yes")
@@ -99,7 +99,8 @@ async def _print() -> None:
                 "Ada's direct messages": stage.team.direct(ada).transcript(ada),
                 "The channel as Ada sees it": stage.channel.transcript(ada),
                 "Halfway, the first answer in the channel read": story.half,
-                "Below it Ada filled in the form": story.form,
+                "Below it Ada pressed 👎, which opened a form": story.form,
+                "She filled it in": "\n".join(f"{label}: {said}" for label, said in FILLED.items()),
                 "after which only she was asked": story.thanks,
                 "and was told, when she had agreed": story.learnt,
                 "Bob's App Home": story.home,
