@@ -28,6 +28,9 @@ GROUP = 256
 _CROSSED = ("40P01", "40001")
 ATTEMPTS = 5
 
+# How long closing waits for reads that have begun, in seconds.
+CLOSING = 5.0
+
 # What the driver and its pool raise.
 _DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, OSError)
 
@@ -117,9 +120,28 @@ class PostgresReader:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     async def read(self, job: Job[T]) -> T:
-        """Run a job that only reads, in one snapshot."""
+        """Run a job that only reads, in one snapshot.
+
+        Whoever is cancelled meanwhile stops waiting at once; the read itself runs to its end, because a connection that is
+        cut off on its way back would come home to a pool that may be gone by then.
+        """
+        if self._closed:
+            raise Unusable("The database is closed.")
+        task = asyncio.create_task(self._read(job))
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, though whoever asked may be gone
+
+    async def _read(self, job: Job[T]) -> T:
         try:
             async with self._engine.connect() as connection:
                 driver = await _driver(connection)
@@ -129,7 +151,10 @@ class PostgresReader:
             raise told(error, self._engine.url) from error
 
     async def close(self) -> None:
-        """Give back the connections of the pool."""
+        """Give back the connections of the pool, once the reads that have begun are done or ``CLOSING`` seconds are over."""
+        self._closed = True
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=CLOSING)
         with suppress(asyncio.CancelledError):
             await self._engine.dispose()
 

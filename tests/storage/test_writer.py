@@ -194,6 +194,31 @@ async def test_closing_finishes_what_is_queued_and_takes_no_more(database: Datab
     await other.close()
 
 
+async def test_a_cancelled_read_is_at_its_end_when_the_database_is_closed_and_none_begins_after(
+    database: Database,
+) -> None:
+    begun, ended = asyncio.Event(), False
+    here = asyncio.get_running_loop()
+
+    def slow(tx: Tx) -> None:
+        nonlocal ended
+        here.call_soon_threadsafe(begun.set)
+        for _ in range(20):
+            keys = tx.rows(_KEYS)
+            assert keys == []
+        ended = True
+
+    reading = asyncio.create_task(database.read(slow))
+    await begun.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await database.close()
+    assert ended
+    with pytest.raises(Unusable, match="closed"):
+        await database.read(lambda _tx: None)
+
+
 async def test_many_statements_and_lists(database: Database) -> None:
     def job(tx: Tx) -> int:
         rows = [
