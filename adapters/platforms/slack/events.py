@@ -12,6 +12,7 @@ from slack_bolt.async_app import AsyncApp
 from adapters.platforms.base import Host, Place
 from adapters.platforms.slack import assistant, interactions
 from adapters.platforms.slack.bursts import Bursts
+from adapters.platforms.slack.door import Door
 from adapters.platforms.slack.greeting import greet
 from adapters.platforms.slack.hearing import Hearing
 from adapters.platforms.slack.places import PLATFORM
@@ -28,9 +29,9 @@ Body = Mapping[str, Any]
 
 
 class Events:
-    """The events of one workspace. bolt acknowledges each before we begin; none of them that fails ends anything."""
+    """The events of one workspace. Each is acknowledged before we begin; none of them that fails ends anything."""
 
-    def __init__(self, wire: Wire, app: AsyncApp, host: Host, clock: Callable[[], int]) -> None:
+    def __init__(self, wire: Wire, app: AsyncApp, door: Door, host: Host, clock: Callable[[], int]) -> None:
         self._wire = wire
         self._host = host
         self._seen = Recent(_EVENTS)
@@ -38,9 +39,8 @@ class Events:
         self._bursts = Bursts() if wire.options.transport == "http" else None
         self._busy: set[asyncio.Task[Any]] = set()
         self._closing = False
-        # bolt asks its listeners one after the other: what comes most is asked for first.
-        self._listen(app, "message", self.on_message)
-        self._listen(app, "app_mention", self.on_message)
+        door.hand("message", self._listener("message", self.on_message))
+        door.hand("app_mention", self._listener("app_mention", self.on_message))
         app.event("app_home_opened", matchers=[_is_talk])(self._listener("app_home_opened", self.on_opened))
         attached = interactions.attach(app, host, wire, clock, self._reply_for)
         self.hearing = Hearing(wire, host, attached)
@@ -129,8 +129,9 @@ class Events:
 
     def _listener(
         self, name: str, attend: Callable[[Event], Awaitable[None]]
-    ) -> Callable[[dict[str, Any], dict[str, Any]], Awaitable[None]]:
-        async def listener(event: dict[str, Any], body: dict[str, Any]) -> None:
+    ) -> Callable[[Event, Body], Awaitable[None]]:
+        # bolt looks at the names.
+        async def listener(event: Event, body: Body) -> None:
             await self._once(name, event, body, attend)
 
         return listener

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.context.async_context import AsyncBoltContext
-from slack_bolt.request.async_request import AsyncBoltRequest
-from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.platforms.base import Answer, Continuity, Host, Place, UserError
 from adapters.platforms.slack.catchup import Catchup
 from adapters.platforms.slack.client import UNCONNECTED, UNSIGNED, identify, make_client, make_session
+from adapters.platforms.slack.door import Authorize, Door
 from adapters.platforms.slack.events import Events
 from adapters.platforms.slack.options import Options
 from adapters.platforms.slack.pacing import Pacing
@@ -29,9 +27,6 @@ from adapters.platforms.slack.tempo import Tempo
 from adapters.platforms.slack.transport import QUIET, Endpoint, Socket, Transport
 
 log = structlog.get_logger()
-
-# Slack asks whether an address is ours, of no workspace in particular.
-_HANDSHAKE = "url_verification"
 
 
 class Slack:
@@ -86,9 +81,11 @@ class Slack:
         async with make_session(self._tempo) as session:
             client = make_client(self._bot_token, self._options, session)
             wire = await self._connect(client)
-            app = self._app(client, wire.people.identity)
+            authorize = _authorizer(self._bot_token, wire.people.identity)
+            door = Door(authorize, wire.people)
+            app = self._app(client, authorize, door)
             self._wire = wire
-            self._events = Events(wire, app, host, self._clock)
+            self._events = Events(wire, app, door, host, self._clock)
             self._transport = self._make_transport(wire, app)
             try:
                 await self._transport.start()
@@ -156,14 +153,13 @@ class Slack:
         wire.people = People(client, self._options, identity)
         return wire
 
-    def _app(self, client: AsyncWebClient, identity: Identity) -> AsyncApp:
-        authorize = _authorizer(self._bot_token, identity)
+    def _app(self, client: AsyncWebClient, authorize: Authorize, door: Door) -> AsyncApp:
         return AsyncApp(
             logger=QUIET,
             name=PLATFORM,
             client=client,
             signing_secret=self._signing_secret,
-            before_authorize=_gate(authorize),
+            before_authorize=door,
             # bolt's types leave out that there may be nobody.
             authorize=cast("Any", authorize),
             # Not of use here, and asked for on every event.
@@ -181,9 +177,6 @@ class Slack:
         return Endpoint(app, self._options, healthy)
 
 
-Authorize = Callable[[str | None], Awaitable[AuthorizeResult | None]]
-
-
 def _authorizer(bot_token: str, identity: Identity) -> Authorize:
     """What bolt asks for each event: the token that speaks for its workspace, if any."""
     ours = AuthorizeResult(
@@ -198,29 +191,3 @@ def _authorizer(bot_token: str, identity: Identity) -> Authorize:
         return ours if team_id == identity.team_id else None
 
     return authorize
-
-
-def _gate(authorize: Authorize) -> Callable[..., Awaitable[BoltResponse | None]]:
-    """Turns away what is of a workspace that nobody speaks for.
-
-    bolt would tell people there to install the app again, and hands on that it was put out of a workspace, or its tokens
-    were taken back, without asking whose.
-    """
-
-    async def enter(
-        context: AsyncBoltContext,
-        body: Mapping[str, Any],
-        request: AsyncBoltRequest,
-        next_: Callable[[], Awaitable[BoltResponse | None]],
-    ) -> BoltResponse | None:
-        if body.get("type") == _HANDSHAKE or await authorize(context.team_id) is not None:
-            return await next_()
-        event: Mapping[str, Any] = body.get("event") or body
-        kind = str(event.get("type") or event.get("command") or "")
-        log.warning("event of another workspace refused", team=context.team_id, kind=kind)
-        if request.mode == "socket_mode":
-            # A socket knows no refusal: what is not acknowledged comes again.
-            return BoltResponse(status=200, body="")
-        return BoltResponse(status=403, body="", headers={"X-Slack-No-Retry": "1"})
-
-    return enter

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 import adapters.platforms.slack as package
 from adapters.platforms.slack import commands, manifest
+from adapters.platforms.slack.door import Door, Taker
 from adapters.platforms.slack.events import Events
 from adapters.platforms.slack.manifest import EVENTS, PATH, RATE_MENU, SCOPES, TEACH_MENU
 from adapters.platforms.slack.options import Options
@@ -86,8 +88,24 @@ async def listening() -> Noting:
     app = Noting(client)
     people = People(client, Options(), Identity("T1", "Team", "U0", "B0", "understudy"))
     wire = Wire(client, Options(), people, Tempo(), Pacing(Tempo()))
-    Events(wire, app, cast("Any", FakeHost()), lambda: 0)
+    Events(wire, app, NotingDoor(app, people), cast("Any", FakeHost()), lambda: 0)
     return app
+
+
+async def nobody(team_id: str | None) -> AuthorizeResult | None:
+    return None
+
+
+class NotingDoor(Door):
+    """A real door, of which the app notes down what is handed over."""
+
+    def __init__(self, app: Noting, people: People) -> None:
+        super().__init__(nobody, people)
+        self._app = app
+
+    def hand(self, kind: str, taker: Taker) -> None:
+        self._app.events.append(kind)
+        super().hand(kind, taker)
 
 
 async def test_every_event_that_is_listened_for_is_declared_and_nothing_else() -> None:
