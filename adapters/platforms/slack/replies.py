@@ -35,6 +35,8 @@ log = structlog.get_logger()
 # a good deal to read, and not before a fast model is done, which then costs one post and no stream.
 _EARLY, _LATE = 0.2, 0.5
 _GOOD_DEAL = 200
+# A stream that is this old, in the same unit, gets a button to stop it: most are whole before anybody would press one.
+_LONG = 3.0
 _WAIT_FOR_GROWTH_SECONDS = 2.0
 _GROWTH_SECONDS = 10.0
 _STATUS = "is thinking …"
@@ -84,7 +86,7 @@ class SlackReply:
         self._hold: asyncio.TimerHandle | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._status: asyncio.Task[bool] | None = None
-        self._session: asyncio.Task[bool] | None = None
+        self._session: asyncio.TimerHandle | asyncio.Task[bool] | None = None
         self._drawing: asyncio.Task[None] | None = None
 
     @property
@@ -192,6 +194,10 @@ class SlackReply:
             thread_ts=self._thread_ts,
             status=status,
         )
+
+    def _begin_session(self) -> None:
+        if not self._ended:
+            self._session = self._wire.start(self._hint_session("processing"))
 
     async def _end_session(self, began: asyncio.Task[bool]) -> None:
         await asyncio.wait({began})
@@ -311,7 +317,8 @@ class SlackReply:
         finals.posted.append(Posted(str(made["ts"]), content, open=opened, part=at))
         finals.doubtful = False
         if opened and self._session is None:
-            self._session = self._wire.start(self._hint_session("processing"))
+            share = _LONG * self._wire.options.edit_seconds
+            self._session = asyncio.get_running_loop().call_later(share, self._begin_session)
 
     async def _continue(self, shown: Posted, content: str, *, full: bool) -> None:
         if not shown.sure or not content.startswith(shown.content):
@@ -371,9 +378,11 @@ class SlackReply:
             log.warning("reply cannot be posted", channel=self._channel_id, error=error_code(error))
             return []
         finally:
-            if self._session is not None:
-                began, self._session = self._session, None
+            began, self._session = self._session, None
+            if isinstance(began, asyncio.Task):
                 self._wire.start(self._end_session(began))
+            elif began is not None:
+                began.cancel()
             self.stop_typing()
 
     async def _seed(self, ts: str) -> None:
