@@ -283,7 +283,7 @@ async def test_the_first_look_is_soon(
     ends(theatre.model, 30)
     plan = Schedule(theatre.services)
     plan.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await stage.heard.wait()
     plan.stop()
     await asyncio.sleep(0)
@@ -309,7 +309,7 @@ async def test_a_look_that_is_going_on_ends_with_it(
     monkeypatch.setattr(stage, "tell", tell)
     plan = Schedule(theatre.services)
     plan.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await begun.wait()
         plan.stop()
         await ended.wait()

@@ -168,7 +168,7 @@ async def test_an_answer_that_does_not_begin_is_given_up(reply: Reply) -> None:
     async with asking(first_seconds=0.05, connect_seconds=3600, silence_seconds=3600) as (server, model):
         server.script.append(reply)
         error = await error_of(model)
-        await asyncio.wait_for(server.closed.wait(), 5)
+        await asyncio.wait_for(server.closed.wait(), 30)
     assert isinstance(error, Unavailable)
     assert "too long" in str(error)
 
@@ -180,7 +180,7 @@ async def test_a_silence_in_the_middle_is_given_up() -> None:
         assert [await anext(stream), await anext(stream)] == [Delta(WORDS[0]), Delta(WORDS[1])]
         with pytest.raises(Unavailable, match="too long"):
             await anext(stream)
-        await asyncio.wait_for(server.closed.wait(), 5)
+        await asyncio.wait_for(server.closed.wait(), 30)
 
 
 async def test_who_closes_the_reply_closes_the_connection() -> None:
@@ -189,7 +189,7 @@ async def test_who_closes_the_reply_closes_the_connection() -> None:
         stream = model.stream(question())
         assert await anext(stream) == Delta(WORDS[0])
         await stream.aclose()
-        await asyncio.wait_for(server.closed.wait(), 5)
+        await asyncio.wait_for(server.closed.wait(), 30)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ async def test_who_is_cancelled_closes_the_connection(reply: Reply) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(server.closed.wait(), 5)
+        await asyncio.wait_for(server.closed.wait(), 30)
 
 
 async def test_many_are_answered_at_once() -> None:

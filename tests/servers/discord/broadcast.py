@@ -104,7 +104,7 @@ class Broadcast:
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
 
-    async def until(self, predicate: Callable[[], T | None], timeout: float = 10.0) -> T:
+    async def until(self, predicate: Callable[[], T | None], timeout: float = 30.0) -> T:
         """Wait until ``predicate`` is true and give what it gave; it is asked whenever something changes."""
         deadline = time.monotonic() + timeout
         while not (found := predicate()):

@@ -91,7 +91,7 @@ class World:
             if not one.done():
                 one.set_result(None)
 
-    async def until(self, predicate: Callable[[], object], timeout: float = 10.0) -> None:
+    async def until(self, predicate: Callable[[], object], timeout: float = 30.0) -> None:
         """Wait until ``predicate`` holds; what there is to see is in the error if it never does."""
         ends = time.monotonic() + timeout
         while not predicate():

@@ -273,7 +273,7 @@ async def world(
 
 async def until(holds: Callable[[], bool]) -> None:
     """Give other tasks their turns until this holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0)
 

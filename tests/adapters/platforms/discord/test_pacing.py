@@ -29,7 +29,7 @@ class Drawn:
 
 
 async def drained(log: list[tuple[str, float]], count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(log) < count:
             await asyncio.sleep(0.001)
 

@@ -90,7 +90,7 @@ async def test_the_final_text_waits_for_no_timer() -> None:
         await s.asks("go")
         speech.grows("x" * 300)
         speech.ends("the end")
-        assert await s.replies(timeout=2.0) == ["the end"]
+        assert await s.replies(timeout=15.0) == ["the end"]
 
 
 async def test_redrawing_keeps_to_the_budget_of_a_channel() -> None:

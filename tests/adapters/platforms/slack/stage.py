@@ -93,7 +93,7 @@ class Stage:
         """Run another platform, for what it raises."""
         chosen = replace(options, api_url=self.world.url)
         host = TalkingHost()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await Slack(bot, app, secret, chosen, _now, tempo=self.tempo).run(host, host)
 
     # What people do
@@ -199,7 +199,7 @@ class Stage:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until it is so; not everything that is waited for happens on the server, so it is looked at again."""
-        ends = time.monotonic() + 15
+        ends = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < ends, self.world.dump()
             await asyncio.sleep(0.003)

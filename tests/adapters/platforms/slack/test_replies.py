@@ -354,7 +354,7 @@ async def test_a_stream_that_was_cut_by_a_crash_is_taken_up() -> None:
     async with stage(TalkingHost(speech=speech), tempo=replace(QUICK, grace=0.0)) as s:
         stages.append(s)
         ts = await s.says("hello", mention=True)
-        await asyncio.wait_for(began.wait(), 10)
+        await asyncio.wait_for(began.wait(), 30)
         await s.stop()
         exchange = await _owed(s, ts, s.general, ts)
         s.host.speech = lambda message, reply: _text("The whole answer.")

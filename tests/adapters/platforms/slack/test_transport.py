@@ -149,7 +149,7 @@ async def test_closing_lets_replies_finish() -> None:
         assert s.platform is not None
         closing = asyncio.create_task(s.platform.close())
         gate.set()
-        await asyncio.wait_for(closing, 10)
+        await asyncio.wait_for(closing, 30)
         assert [shown(each) for each in s.posted(s.direct)] == ["At last."]
 
 

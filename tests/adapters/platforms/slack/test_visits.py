@@ -289,6 +289,6 @@ async def test_buttons_of_an_answer_run_what_they_say() -> None:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Give other tasks their turns until this holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0)

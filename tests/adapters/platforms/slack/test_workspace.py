@@ -94,7 +94,7 @@ def house(tmp_path: Path, empty_sqlite: Path) -> Open:
                 if transport == "socket":
                     await world.connected()
                 else:
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(30):
                         while not platform.port:
                             await asyncio.sleep(0)
                     await world.endpoint.use(f"http://127.0.0.1:{platform.port}{manifest.PATH}")
@@ -178,7 +178,7 @@ async def test_a_reaction_counts_and_is_taken_back(house: Open) -> None:
             await it.world.until(lambda: asked.replies)
             return asked.text
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             # A reply is seen a moment before it is noted down in which message it is.
             while stars not in await rated():
                 await it.ann.unreacts(reply, "thumbsup")
