@@ -55,6 +55,19 @@ class Heard:
 NOTHING = Heard()
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A reply that is being given: by which task, in which room, and what is set when it is over."""
+
+    task: asyncio.Task[object]
+    room: tuple[str, str, str]
+    over: asyncio.Event
+
+
+def _room(place: Place) -> tuple[str, str, str]:
+    return place.platform, place.workspace, place.channel
+
+
 class Conversations:
     """The reply pipeline."""
 
@@ -77,7 +90,7 @@ class Conversations:
         self._holder = holder
         self._lanes = Lanes(manner.waiting_messages)
         self._speaking: dict[str, Turn] = {}
-        self._running: dict[str, asyncio.Task[object]] = {}
+        self._running: dict[str, _UnderWay] = {}
         # How often the avatar was put out of a workspace: what was accepted before ends with that.
         self._departures: Counter[str] = Counter()
 
@@ -110,7 +123,7 @@ class Conversations:
 
     async def resume(self, exchange: Exchange, place: Place, reply: Reply) -> Spoken:
         """Give the reply that is owed: again from the model while it is pending, else as it was."""
-        with self._in_flight(exchange.id):
+        with self._in_flight(exchange.id, place):
             await reply.accepted(exchange.id)
             if exchange.status == "pending":
                 scene = await self._scenes.of(exchange)
@@ -187,7 +200,7 @@ class Conversations:
 
     async def drain(self, seconds: float) -> None:
         """Let the replies in flight finish; those that have not after ``seconds`` are cut and marked."""
-        running = list(self._running.values())
+        running = [each.task for each in self._running.values()]
         if not running:
             return
         _, late = await asyncio.wait(running, timeout=seconds)
@@ -195,15 +208,22 @@ class Conversations:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
+    async def noted(self, place: Place) -> bool:
+        """Wait until it is known of each reply under way in this channel which messages it is in; False if there is none."""
+        here = [each.over.wait() for each in self._running.values() if each.room == _room(place)]
+        await asyncio.gather(*here)
+        return bool(here)
+
     @contextmanager
-    def _in_flight(self, exchange_id: str) -> Generator[None]:
+    def _in_flight(self, exchange_id: str, place: Place) -> Generator[None]:
         task = asyncio.current_task()
         assert task is not None, "a reply is given in a task"
-        self._running[exchange_id] = task
+        self._running[exchange_id] = under_way = _UnderWay(task, _room(place), asyncio.Event())
         try:
             yield
         finally:
             del self._running[exchange_id]
+            under_way.over.set()
 
     async def _answer(
         self,
@@ -219,7 +239,7 @@ class Conversations:
         pending = self._pending(scene, text, key, sibling_of)
         lane = _lane(place)
         with (
-            self._in_flight(pending.id),
+            self._in_flight(pending.id, place),
             structlog.contextvars.bound_contextvars(reference=pending.reference),
             self._lanes.place(lane) as first,
         ):

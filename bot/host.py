@@ -184,6 +184,9 @@ class Application:
             return exchanges.visible(tx, workspace.id, wanted, mark.place.channel) if wanted else None
 
         found = await self._services.database.read(find)
+        # Many react before they have read to the end, when it is not noted down yet which messages the reply is in.
+        if found is None and mark.reply_key and await self._services.conversations.noted(mark.place):
+            found = await self._services.database.read(find)
         if found is None:
             raise UserError("I do not remember that reply, so it cannot be rated.")
         return found

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.platforms.base import End, Place, Spoken, UserError
+from adapters.platforms.base import End, Mark, Place, Spoken, UserError
 from adapters.vendors.base import (
     BadRequest,
     ChatRequest,
@@ -24,7 +24,7 @@ from adapters.vendors.base import (
     Usage,
     VendorError,
 )
-from storage import avatars, examples, exchanges, releases, statistics, workspaces
+from storage import avatars, clock, examples, exchanges, releases, statistics, workspaces
 from storage.database import Database
 from storage.examples import NewExample
 from storage.exchanges import Exchange
@@ -500,3 +500,21 @@ async def test_the_release_chooses_the_model_then_the_avatar_then_the_settings(t
     await theatre.say("three")
     assert [each.model for each in theatre.model.asked] == ["one", "two", "three"]
     assert [each.model for each in await every(theatre)] == ["scripted:one", "scripted:two", "scripted:three"]
+
+
+async def test_a_reaction_to_a_reply_that_still_grows_waits_for_its_end_and_counts(theatre: Theatre) -> None:
+    theatre.model.gate = asyncio.Event()
+    speaking = asyncio.create_task(theatre.say("hello", seen=Seen(key="posted")))
+    await theatre.model.begun.wait()
+    thumb = Mark(HERE, BOB, "reaction:👍", clock.now(), 5, reply_key="posted", askable=False)
+    reacting = asyncio.create_task(theatre.app.mark(thumb))
+    elsewhere = await theatre.app.mark(replace(thumb, place=ELSEWHERE))
+    assert not elsewhere.ok
+    assert not reacting.done()
+    theatre.model.gate.set()
+    spoken = await speaking
+    assert (await reacting).ok
+    rated = await theatre.database.read(lambda tx: exchanges.get(tx, spoken.exchange_id))
+    assert rated.ratings == 1
+    unknown = await theatre.app.mark(replace(thumb, reply_key="somebody else's"))
+    assert not unknown.ok
