@@ -176,9 +176,10 @@ class Collector:
             self.left_out[reason] += 1
             return []
         before: tuple[Said, ...] = ()
-        if talk is not None and (pair.audience == "" or not talk.private):
+        if talk is not None:
             places = _placed(talk.exchanges, selection.history)
             before = next((each.before for each in places if each.said.id == pair.exchange_id), ())
+            before = _shown_above(talk, before)
         if not all(_may_learn(said) for said in before):
             before = ()  # the pair stands by itself
         scope = self._redactor.scope()
@@ -268,9 +269,7 @@ class Collector:
         """Why an exchange is out whatever its stars are."""
         if (reason := self._outside(said.origin, said.created_at)) is not None:
             return reason
-        example = said.example
-        widened = example is not None and example.status == "approved" and example.audience == ""
-        return "private" if talk.private and not widened else None
+        return "private" if talk.private and not _widened(said) else None
 
     def _label(self, said: Said, talk: Talk) -> bool | Reason | None:
         """For sft ``None`` where the exchange is good enough, for kto its thumb; else why it is out."""
@@ -315,18 +314,18 @@ class Collector:
         self, talk: Talk, placed: _Placed, readable: _Readable, *, edited: bool = True
     ) -> Candidate | None:
         """The candidate of an exchange under its history; ``None``, counted, where there can be none."""
-        said = placed.said
+        said, before = placed.said, _shown_above(talk, placed.before)
         edited = edited and self._selection.method == "sft"
-        if not (_may_learn(said, edited=edited) and all(_may_learn(each) for each in placed.before)):
+        if not (_may_learn(said, edited=edited) and all(_may_learn(each) for each in before)):
             self.left_out["unconsented"] += 1
             return None
-        window = [readable.pair(each, edited=True) for each in placed.before]
+        window = [readable.pair(each, edited=True) for each in before]
         question, reply = readable.pair(said, edited=edited)
         row = self._row(window, question, reply)
         if isinstance(row, str):
             self.left_out[row] += 1
             return None
-        shown = placed.before[len(placed.before) - (len(row.prompt) - 1) // 2 :]
+        shown = before[len(before) - (len(row.prompt) - 1) // 2 :]
         example = said.example
         return Candidate(
             row,
@@ -428,6 +427,20 @@ def _authors(said: Said, *, edited: bool = True) -> tuple[Author, ...]:
 def _may_learn(said: Said, *, edited: bool = True) -> bool:
     example = _improved(said)
     return example.may_learn if edited and example is not None else said.may_learn
+
+
+def _widened(said: Said) -> bool:
+    """Whether a reviewer let the whole workspace have an exchange, wherever it was said."""
+    example = said.example
+    return example is not None and example.status == "approved" and example.audience == ""
+
+
+def _shown_above(talk: Talk, before: tuple[Said, ...]) -> tuple[Said, ...]:
+    """Those of the exchanges before one that may stand above it: of a private talk what was widened too, without a gap."""
+    if not talk.private:
+        return before
+    closed = [at for at, said in enumerate(before, 1) if not _widened(said)]
+    return before[closed[-1] :] if closed else before
 
 
 def _placed(exchanges: Iterable[Said], history: int) -> Iterable[_Placed]:

@@ -171,6 +171,45 @@ async def test_what_was_said_in_private_stays_there_until_a_reviewer_widens_it(d
     assert (await made(stage, order(stage))).report["candidates"] == 1
 
 
+async def test_above_what_was_widened_stands_nothing_that_was_not(database: Database) -> None:
+    stage = await set_stage(database)
+    ann = await stage.person("Ann", agrees=True)
+    secret = await stage.conversation("closed", private=True)
+    talk = [await stage.exchange(secret, ann, f"Question {at}?", LONG.format(at)) for at in range(4)]
+
+    async def widen(exchange: Exchange, source: str, reply: str) -> None:
+        new = NewExample(
+            stage.workspace.id,
+            stage.avatar.id,
+            exchange.user_text,
+            reply,
+            (Author(ann.id, exchange.created_at),),
+            status="approved",
+            reviewed=True,
+            source=source,
+            source_key=f"{source}:{exchange.id}",
+            exchange_id=exchange.id,
+            conversation_id=secret.id,
+        )
+        await database.write(lambda tx: examples.put(tx, new))
+
+    for exchange in (talk[0], talk[2], talk[3]):
+        await widen(exchange, "exchange", exchange.reply_text)
+    await widen(talk[1], "better", "a better reply than the one that was given")
+    await widen(talk[2], "better", "another one that is better than what was said")
+    above = {
+        (row.question, row.reply): [turn.text for turn in row.prompt[:-1]]
+        for row in await rows(stage, await made(stage, order(stage)))
+    }
+    assert above == {
+        ("Question 0?", LONG.format(0)): [],
+        ("Question 2?", LONG.format(2)): [],
+        ("Question 3?", LONG.format(3)): ["Question 2?", LONG.format(2)],
+        ("Question 1?", "a better reply than the one that was given"): ["Question 0?", LONG.format(0)],
+        ("Question 2?", "another one that is better than what was said"): [],
+    }
+
+
 async def test_examples_and_better_answers_join_under_their_own_talk(database: Database) -> None:
     stage = await set_stage(database)
     ann = await stage.person("Ann", agrees=True)
