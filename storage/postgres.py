@@ -220,11 +220,12 @@ class PostgresWriter:
                 if not crossed:
                     break
         except asyncio.CancelledError:
-            self._fail(group, Unusable("The database was closed before this was written."))
+            self._fail(crossed, Unusable("The database was closed before this was written."))
             self._deliver(group)
             raise
         except Exception as error:  # noqa: BLE001 (given to whoever waits; the writer itself goes on)
-            self._fail(group, told(error, self._engine.url))
+            # Those that had crossed nobody are committed already.
+            self._fail(crossed, told(error, self._engine.url))
         self._deliver(group)
 
     async def _run(self, driver: asyncpg.Connection, group: list[_Item]) -> list[_Item]:

@@ -139,7 +139,6 @@ async def test_a_cancelled_caller_disturbs_nobody(database: Database) -> None:
 async def test_what_belongs_to_nothing_is_missing_not_double(database: Database) -> None:
     row = dict.fromkeys(AvatarRow.model_fields, "") | {
         "picture": None,
-        "base_model": None,
         "release_id": None,
     }
 
@@ -294,4 +293,32 @@ async def test_two_replicas_that_want_what_the_other_holds_both_get_it(empty_pos
     finally:
         await one.close()
         await other.close()
+        await emptied(empty_postgres)
+
+
+async def test_what_is_committed_stays_so_when_one_that_begins_again_breaks_the_connection(
+    empty_postgres: URL | None,
+) -> None:
+    if empty_postgres is None:
+        pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
+    database = await Database.open(empty_postgres.render_as_string(hide_password=False))
+    crossed = Statement(text("DO $$ BEGIN RAISE EXCEPTION 'crossed' USING ERRCODE = '40P01'; END $$"))
+    broken = Statement(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    tries: list[Statement] = []
+
+    def unlucky(tx: Tx) -> None:
+        tries.append(broken if tries else crossed)
+        tx.rows(tries[-1])
+
+    try:
+        done = await asyncio.gather(
+            database.write(add("committed")), database.write(unlucky), return_exceptions=True
+        )
+        assert tries == [crossed, broken]
+        assert done[0] == "committed"
+        assert isinstance(done[1], StorageError)
+        assert await keys(database) == ["committed"]
+        assert await database.write(add("after", 1)) == "after"
+    finally:
+        await database.close()
         await emptied(empty_postgres)
