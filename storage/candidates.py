@@ -28,6 +28,7 @@ from storage.talks import Improved as Improved
 from storage.talks import Linked as Linked
 from storage.talks import Said as Said
 from storage.talks import Talk as Talk
+from storage.talks import bounds as bounds
 from storage.talks import talks as talks
 from storage.talks import talks_of as talks_of
 

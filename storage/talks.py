@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, case, func, or_, select
 
 from storage import people
-from storage.database import Row, Statement, Tx, table
+from storage.database import Row, Statement, Tx, first, table
 from storage.marks import loaded
 from storage.people import Author
 from storage.schema import (
@@ -115,7 +115,7 @@ _TALK = select(
     _conversation.c.channel,
     _workspace.c.consent,
 ).join(_workspace, _workspace.c.id == _conversation.c.workspace_id)
-_TALKS = Statement(
+_NEXT = (
     _TALK.where(
         _conversation.c.avatar_id == bindparam("of_avatar"),
         _conversation.c.id > bindparam("after"),
@@ -123,6 +123,14 @@ _TALKS = Statement(
     )
     .order_by(_conversation.c.id)
     .limit(_LIMIT)
+)
+_TALKS, _TALKS_UPTO = Statement(_NEXT), Statement(_NEXT.where(_conversation.c.id <= bindparam("upto")))
+_BOUND = Statement(
+    select(_conversation.c.id)
+    .where(_conversation.c.avatar_id == bindparam("of_avatar"), _conversation.c.id > bindparam("after"))
+    .order_by(_conversation.c.id)
+    .limit(1)
+    .offset(bindparam("skip"))
 )
 _TALKS_OF = Statement(_TALK.where(_conversation.c.id.in_(_IDS)))
 # A reply given again repeats the question of its first sibling: whoever asked for it wrote none of it.
@@ -190,14 +198,26 @@ _AUTHORS = Statement(
 )
 
 
-def talks(tx: Tx, avatar_id: str, *, after: str = "", limit: int = 100, until: int) -> list[Talk]:
+def bounds(tx: Tx, avatar_id: str, step: int) -> list[str]:
+    """The id of every ``step``-th conversation of an avatar: between two of them they can be read apart from the others."""
+    found: list[str] = []
+    while row := first(
+        tx, _BOUND, {"of_avatar": avatar_id, "after": found[-1] if found else "", "skip": step - 1}
+    ):
+        found.append(row[0])
+    return found
+
+
+def talks(
+    tx: Tx, avatar_id: str, *, after: str = "", upto: str = "", limit: int = 100, until: int
+) -> list[Talk]:
     """The next conversations behind the id ``after`` that have a complete exchange, in the order of their ids.
 
-    At most ``limit``, and fewer where they are long; none at the end. What was said later than ``until`` (milliseconds) is
-    not there yet.
+    At most ``limit``, and fewer where they are long; none at the end, nor behind the id ``upto`` where there is one. What
+    was said later than ``until`` (milliseconds) is not there yet.
     """
     wanted = {"of_avatar": avatar_id, "after": after, "most": limit, "until": until}
-    found = tx.rows(_TALKS, wanted)
+    found = tx.rows(_TALKS_UPTO, {**wanted, "upto": upto}) if upto else tx.rows(_TALKS, wanted)
     if not found:
         return []
     rows = tx.rows(_EXCHANGES, {"ids": [row[0] for row in found], "until": until, "most": MOST + 1})

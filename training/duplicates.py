@@ -25,7 +25,7 @@ from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, NamedTuple, cast
 from zlib import crc32
 
 import numpy as np
@@ -51,6 +51,11 @@ _CHUNK_SHINGLES: Final = 500_000  # ... and about how many shingles of theirs
 
 _KEY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("index", "<u4")])
 _BAND: Final = np.dtype([("band", "<u8"), ("text", "<u4")])
+_NO_SIGNATURES: Final = (
+    np.empty((0, BANDS), dtype=np.uint64),
+    np.empty(0, dtype=np.uint64),
+    np.empty(0, dtype=np.uint32),
+)
 
 # The two ways to words must find the same ones: lower-cased runs of letters and digits; letters of scripts that put no
 # space between words one by one.
@@ -95,6 +100,73 @@ def _bare(normal: str) -> str:
     return " ".join(word.rstrip(_MARKS) or word for word in normal.split(" "))
 
 
+class Sketch(NamedTuple):
+    """What is compared of some texts, all that ``Duplicates`` needs to know of them; it can travel between processes.
+
+    ``keys`` has the two halves of a hash for each text. ``signed`` are the places of those that have shingles, and of these
+    ``bands`` has a row of ``BANDS`` hashes each, ``sizes`` the number of shingles and ``shingles`` their hashes in a row.
+    """
+
+    keys: NDArray[np.uint64]
+    signed: NDArray[np.uint32]
+    bands: NDArray[np.uint64]
+    sizes: NDArray[np.uint64]
+    shingles: NDArray[np.uint32]
+
+
+class Sketching:
+    """Makes sketches of texts, a few hundred of them at a time."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._keys = bytearray()
+        self._signed = array("I")
+        self._words = array("I")
+        self._ends = array("I")
+
+    def add(self, text: str) -> Sketch | None:
+        """One more text; a sketch of those that wait, in order, as soon as there are enough."""
+        normal = normalise(text)
+        found = words(normal)
+        if len(found) >= LEAST_WORDS:
+            self._words.extend(map(crc32, found))
+            self._ends.append(len(self._words))
+            self._signed.append(self._count)
+        else:
+            normal = _bare(normal)
+        self._count += 1
+        self._keys += blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return self.rest() if self._count >= _BATCH or len(self._words) >= _BATCH_WORDS else None
+
+    def rest(self) -> Sketch:
+        """A sketch of the texts that wait, of none where there are none."""
+        keys = np.frombuffer(bytes(self._keys), dtype="<u8").reshape(self._count, 2)
+        signed = np.array(self._signed, dtype=np.uint32)
+        bands, sizes, shingles = self._signatures() if self._ends else _NO_SIGNATURES
+        self._count = 0
+        self._keys.clear()
+        del self._signed[:], self._words[:], self._ends[:]
+        return Sketch(keys, signed, bands, sizes, shingles)
+
+    def _signatures(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]]:
+        """Bands, sizes and hashes of the shingles of each text that waits."""
+        found = np.array(self._words, dtype=np.uint64)
+        ends = np.array(self._ends, dtype=np.uint64)
+        mixed = _mixed(found[:-2] << np.uint64(32) | found[1:-1])
+        mixed = _mixed(mixed + found[2:])
+        # Shingles that begin in one text and end in the next are none.
+        inside = np.ones(len(mixed), dtype=bool)
+        inner = ends[:-1].astype(np.int64)
+        inside[inner - 1] = inside[inner - 2] = False
+        offsets = np.zeros(len(ends) + 1, dtype=np.uint64)
+        offsets[1:] = ends - np.uint64(2) * np.arange(1, len(ends) + 1, dtype=np.uint64)
+        mixed = mixed[inside]
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(mixed, offsets, VALUES, _SEED)
+        rows = cast("list[list[int]]", matrix.to_rows())
+        values = np.fromiter(chain.from_iterable(rows), dtype=np.uint32, count=len(rows) * VALUES)
+        return _bands(values.reshape(len(rows), VALUES)), np.diff(offsets), mixed.astype("<u4")
+
+
 class Duplicates:
     """Finds groups of texts that are the same or near. Texts are numbered 0, 1, 2, … as they are added.
 
@@ -118,10 +190,9 @@ class Duplicates:
         self._shingle_file = self._open(at / "shingles")
         self._signed = array("I")  # the numbers of the texts that have shingles
         self._shingle_ends = array("Q", [0])
+        self._taken = 0
+        self._sketching = Sketching()
         self._count = 0
-        self._keys = bytearray()
-        self._words = array("I")
-        self._ends = array("I")
 
     def __enter__(self) -> Duplicates:
         return self
@@ -142,23 +213,21 @@ class Duplicates:
         """The number of the text."""
         index = self._count
         self._count += 1
-        normal = normalise(text)
-        found = words(normal)
-        if len(found) >= LEAST_WORDS:
-            self._words.extend(map(crc32, found))
-            self._ends.append(len(self._words))
-            self._signed.append(index)
-        else:
-            normal = _bare(normal)
-        self._keys += blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if len(self._keys) >= 16 * _BATCH or len(self._words) >= _BATCH_WORDS:
-            self._flush()
+        sketch = self._sketching.add(text)
+        if sketch is not None:
+            self._take(sketch)
         return index
 
     def add_many(self, texts: Sequence[str]) -> None:
         """Several texts, in order."""
         for text in texts:
             self.add(text)
+
+    def take(self, sketch: Sketch) -> None:
+        """Several texts, of which only this is known."""
+        self._take(self._sketching.rest())
+        self._take(sketch)
+        self._count += len(sketch.keys)
 
     def groups(
         self,
@@ -170,7 +239,7 @@ class Duplicates:
 
         ``progress`` is told the share that is done, 0..1. Raises ``Stopped`` soon after ``stop()`` is true.
         """
-        self._flush()
+        self._take(self._sketching.rest())
         for file in (*self._key_files, *self._band_files, self._shingle_file):
             file.flush()
         rank, first = self._same(stop)
@@ -196,46 +265,24 @@ class Duplicates:
     def _open(self, path: Path) -> BinaryIO:
         return self._files.enter_context(path.open("w+b"))
 
-    def _flush(self) -> None:
-        count = len(self._keys) // 16
-        if not count:
+    def _take(self, sketch: Sketch) -> None:
+        if not len(sketch.keys):
             return
-        keys = np.empty(count, dtype=_KEY)
-        halves = np.frombuffer(bytes(self._keys), dtype="<u8").reshape(count, 2)
-        keys["high"], keys["low"] = halves[:, 0], halves[:, 1]
-        keys["index"] = np.arange(self._count - count, self._count)
+        keys = np.empty(len(sketch.keys), dtype=_KEY)
+        keys["high"], keys["low"] = sketch.keys[:, 0], sketch.keys[:, 1]
+        keys["index"] = np.arange(self._taken, self._taken + len(keys))
         _spread(keys, keys["high"], self._key_files)
-        self._keys.clear()
-        if self._ends:
-            signatures = self._signatures()
-            bands = np.empty((len(signatures), BANDS), dtype=_BAND)
-            bands["band"] = _bands(signatures)
-            first = len(self._signed) - len(signatures)
-            bands["text"] = np.arange(first, len(self._signed))[:, None]
+        if len(sketch.signed):
+            bands = np.empty(sketch.bands.shape, dtype=_BAND)
+            bands["band"] = sketch.bands
+            bands["text"] = np.arange(len(self._signed), len(self._signed) + len(bands))[:, None]
             flat = bands.reshape(-1)
             _spread(flat, flat["band"], self._band_files)
-            del self._words[:], self._ends[:]
-
-    def _signatures(self) -> NDArray[np.uint32]:
-        """One row of ``VALUES`` for each text that waits; their shingles go to the disk."""
-        found = np.array(self._words, dtype=np.uint64)
-        ends = np.array(self._ends, dtype=np.uint64)
-        mixed = _mixed(found[:-2] << np.uint64(32) | found[1:-1])
-        mixed = _mixed(mixed + found[2:])
-        # Shingles that begin in one text and end in the next are none.
-        inside = np.ones(len(mixed), dtype=bool)
-        inner = ends[:-1].astype(np.int64)
-        inside[inner - 1] = inside[inner - 2] = False
-        offsets = np.zeros(len(ends) + 1, dtype=np.uint64)
-        offsets[1:] = ends - np.uint64(2) * np.arange(1, len(ends) + 1, dtype=np.uint64)
-        mixed = mixed[inside]
-        self._shingle_file.write(mixed.astype("<u4").tobytes())
-        before = np.uint64(self._shingle_ends[-1])
-        self._shingle_ends.extend((offsets[1:] + before).tolist())
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(mixed, offsets, VALUES, _SEED)
-        rows = cast("list[list[int]]", matrix.to_rows())
-        values = np.fromiter(chain.from_iterable(rows), dtype=np.uint32, count=len(rows) * VALUES)
-        return values.reshape(len(rows), VALUES)
+            self._shingle_file.write(sketch.shingles.tobytes())
+            ends = np.cumsum(sketch.sizes, dtype=np.uint64) + np.uint64(self._shingle_ends[-1])
+            self._shingle_ends.frombytes(ends.tobytes())
+            self._signed.frombytes((sketch.signed + np.uint32(self._taken)).tobytes())
+        self._taken += len(keys)
 
     # -- when all are there
 
