@@ -26,6 +26,7 @@ _KEPT_SETTINGS: Final = (
     "validation", "person_share", "near_duplicates", "privacy", "moderation",
 )  # fmt: skip
 _CODE: Final = range(2, 4)
+_TITLE: Final = "Rated chat, "
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ def card(facts: CardFacts) -> str:
     The header's keys are those of Hugging Face's dataset card metadata: https://huggingface.co/docs/hub/datasets-cards.
     """
     return f"---\n{_header(facts)}---\n\n{_body(facts)}"
+
+
+def is_card(begins: str) -> bool:
+    """Whether a text that begins so is a card, of whatever rows."""
+    return begins.startswith(f'---\npretty_name: "{_TITLE}')
 
 
 def _q(text: str) -> str:
@@ -77,7 +83,7 @@ def _header(facts: CardFacts) -> str:
 
 
 def _title(facts: CardFacts) -> str:
-    return f"Rated chat, {facts.method}, {facts.hash[:12]}"
+    return f"{_TITLE}{facts.method}, {facts.hash[:12]}"
 
 
 def _after(report: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from adapters.platforms.base import Progress, UserError
 from storage import datasets, lineage
 from storage.database import Database, Tx
 from storage.datasets import Dataset, Line, NewDataset, NewLine
-from training.card import CardFacts, card
+from training.card import CardFacts, card, is_card
 from training.collect import opening
 from training.datasets import LINES, discard
 from training.formats import FORMATS, Unfit, Verdict, file_name, fitting, parse, render, validate
@@ -26,6 +26,7 @@ from training.rows import Row, Split, from_json, row_hash, to_json, with_system
 
 PAGE: Final = 1000
 CARD_NAME: Final = "README.md"
+_BEGINNING: Final = 200  # bytes, by which a card is known
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
 
 
@@ -106,6 +107,10 @@ async def export(
     parts: dict[Split, Path] = {split: path.with_name(path.name + ".part") for split, path in paths.items()}
     try:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        if await asyncio.to_thread(_is_somebodys, folder / CARD_NAME):
+            raise UserError(
+                f"{folder} has a {CARD_NAME} that is no card of a dataset: name another folder, so that it stays."
+            )
         with ExitStack() as stack:
             files: dict[Split, BinaryIO] = {
                 split: stack.enter_context(_private(part)) for split, part in parts.items()
@@ -126,6 +131,8 @@ async def export(
             if exported.rows[split]:
                 parts[split].replace(paths[split])
                 exported.files.append(paths[split])
+            else:
+                paths[split].unlink(missing_ok=True)  # what an earlier export left belongs to other rows
         written = folder / CARD_NAME
         await asyncio.to_thread(written.write_text, card(_facts(dataset, exported, format_)), "utf-8")
         exported.files.append(written)
@@ -137,6 +144,15 @@ async def export(
         for part in parts.values():
             part.unlink(missing_ok=True)
     return exported
+
+
+def _is_somebodys(path: Path) -> bool:
+    """Whether there is a file that we did not write."""
+    try:
+        with path.open("rb") as file:
+            return not is_card(file.read(_BEGINNING).decode("utf-8", "replace"))
+    except FileNotFoundError:
+        return False
 
 
 def _private(path: Path) -> BinaryIO:
