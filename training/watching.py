@@ -190,10 +190,14 @@ class Watching:
             return await self._desk.record(run, events=told if files else [], next_at=None)
         if run.told != run.state:
             run = await self._desk.tell(run, run)
-        try:
-            run = await self._deleted(await self._last_words(run))
-        except VendorError as error:
-            return await self._desk.failed(run, error)
+        trouble: VendorError | None = None
+        for step in (self._last_words, self._deleted):
+            try:
+                run = await step(run)
+            except VendorError as error:
+                trouble = trouble or error  # what people wrote does not stay because there is more to tell
+        if trouble is not None:
+            return await self._desk.failed(run, trouble)
         await asyncio.to_thread(shutil.rmtree, self._desk.home(run), ignore_errors=True)
         if run.told != run.state:
             wait = self._desk.wait(0, run.failures + 1)

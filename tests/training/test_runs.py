@@ -485,6 +485,18 @@ async def test_files_that_cannot_be_deleted_are_tried_again_and_then_named(here:
     assert "could not be deleted at vendor" in (await messages(runs, run))[-1]
 
 
+async def test_files_are_deleted_though_the_vendor_tells_nothing_more(here: World) -> None:
+    runs = here.runs()
+    run = await here.launched(runs)
+    assert here.far.files
+    here.far.move("succeeded")
+    for _ in range(60):
+        here.far.slip("events", BROKEN)
+    run = await here.rest(runs, run)
+    assert (run.state, run.next_at, run.uploaded) == ("succeeded", None, [])
+    assert not here.far.files
+
+
 async def test_a_model_that_is_deleted_is_not_listed(here: World) -> None:
     runs = here.runs()
     run = await here.launched(runs)
