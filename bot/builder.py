@@ -102,11 +102,13 @@ async def _built(told: Mapping[str, Any]) -> dict[str, Any]:
             moderator = moderator_of(configuration)
             quarantine = Quarantine(database, order.workspace_id)
             try:
+                # What somebody rejected stays out, also where the moderation was turned off since.
+                checks = moderator is not None or await quarantine.rejected()
                 built = await build(
                     database,
                     order,
                     redactor=await _redactor(configuration.settings.datasets, database, order.workspace_id),
-                    checker=Moderation(moderator, quarantine) if moderator else None,
+                    checker=Moderation(moderator, quarantine) if checks else None,
                     progress=_progress,
                     folder=Path(told["folder"]),
                 )

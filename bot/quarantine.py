@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from adapters.vendors.base import Flag
 from storage import clock, verdicts
 from storage.database import Database
-from storage.verdicts import Verdict
+from storage.verdicts import Kept, Verdict
+from training.moderation import Shown, said_of
 
 
 class Quarantine:
@@ -21,8 +22,25 @@ class Quarantine:
         """Those that were judged already."""
         return await self._database.read(lambda tx: verdicts.known(tx, self._workspace_id, hashes))
 
+    async def rejected(self) -> frozenset[str]:
+        """What names the questions and replies that people keep out for good."""
+        return await self._database.read(lambda tx: verdicts.rejected(tx, self._workspace_id))
+
     async def put(self, flags: Mapping[str, Flag]) -> None:
         """Keep what was said."""
         at = clock.now()
         said = [Verdict(hash_, flag.flagged, flag.categories, False, at) for hash_, flag in flags.items()]
         await self._database.write(lambda tx: verdicts.put(tx, self._workspace_id, said))
+
+    async def keep(self, rows: Sequence[Shown]) -> None:
+        """Keep flagged rows to be read, until somebody decides on them."""
+        kept = [
+            Kept(
+                each.hash,
+                said_of(each.row),
+                each.content.decode(),
+                tuple(author.person_id for author in each.authors),
+            )
+            for each in rows
+        ]
+        await self._database.write(lambda tx: verdicts.keep(tx, self._workspace_id, kept))

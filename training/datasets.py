@@ -31,7 +31,7 @@ from training.collect import Candidate, Collector, Redactor, Selection
 from training.duplicates import Duplicates
 from training.quality import Fact, Quality, Report, warnings
 from training.rows import Row
-from training.staging import Comparing, Staging
+from training.staging import Comparing, Staged, Staging
 from training.wording import Languages
 
 PAGE: Final = 100  # conversations read at once
@@ -46,8 +46,8 @@ _COLLECTED, _COMPARED, _CHECKED = 0.6, 0.75, 0.8  # the share of the work that i
 class Checker(Protocol):
     """Looks at rows before they are frozen."""
 
-    async def flagged(self, rows: Sequence[tuple[str, Row]]) -> set[str]:
-        """Which of the rows, given with their hashes, should not be learnt from."""
+    async def flagged(self, rows: Sequence[Staged]) -> set[str]:
+        """The hashes of those rows that should not be learnt from."""
         ...
 
 
@@ -311,9 +311,9 @@ class _Building:
             return kept
         await self._progress("Asking the moderation", _COMPARED)
         flagged: set[str] = set()
-        waiting: list[tuple[str, Row]] = []
+        waiting: list[Staged] = []
         for each in self._staging.staged(kept.tolist()):
-            waiting.append((each.hash, each.row))
+            waiting.append(each)
             if len(waiting) >= LINES:
                 flagged |= await self._checker.flagged(waiting)
                 waiting.clear()

@@ -173,10 +173,15 @@ def commands(services: Services) -> tuple[Command, ...]:
         ),
         Command(
             "finetune quarantine",
-            "list the rows that the moderation flagged, or let one pass",
-            lazily("datasets", "quarantine"),
+            "read the rows that the moderation flagged, let them pass or keep them out for good",
+            lazily("quarantine", "quarantine"),
             Access.TRAINER,
-            (Param("release", "the row to let pass, by the beginning of its hash"),),
+            (
+                Param("row", "show one of them whole, by the beginning of its hash"),
+                Param("release", "the row to let pass"),
+                Param("reject", "the row to keep out for good, whatever is said before it"),
+                Param("after", "list those behind this one"),
+            ),
         ),
         Command(
             "finetune estimate",

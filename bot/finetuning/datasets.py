@@ -14,7 +14,7 @@ from bot.commands.prompts import day
 from bot.commands.talk import shorten
 from bot.scenes import Scene, named
 from bot.services import Services
-from storage import audit, clock, datasets, lineage, prompts, verdicts
+from storage import audit, clock, datasets, lineage, prompts
 from storage.avatars import Avatar
 from storage.database import Tx
 from storage.datasets import Dataset
@@ -29,7 +29,6 @@ NONE_HELD_OUT = "No row is held out to check with: that needs more conversations
 _NAME = re.compile(r"\w[\w .-]{0,59}")
 _AGO = re.compile(r"(\d{1,4})d")
 _LISTED = 25
-QUARANTINED = 50
 # What somebody can do about it where these leave nothing; all others are a matter of the material.
 _NARROWED = ("other source", "outside of the time", "quality too low")
 
@@ -274,17 +273,22 @@ def shown(rows: Sequence[Row]) -> list[str]:
     """Rows as people read them."""
     if not rows:
         return []
-    shown = ["Some of its rows, picked at random:" if len(rows) > 1 else "Its row:"]
-    for row in rows:
-        earlier = (len(row.talk) - 1) // 2
-        before = f" *(after {earlier} earlier exchange{'s' if earlier > 1 else ''})*" if earlier else ""
-        lines = [f"> **{shorten(row.question, 160)}**{before}"]
-        sign = {True: "👍 ", False: "👎 ", None: "✓ " if row.rejected is not None else ""}[row.label]
-        lines.append(f"> {sign}{shorten(row.reply, 240)}")
-        if row.rejected is not None:
-            lines.append(f"> ✗ {shorten(row.rejected, 240)}")
-        shown.append("  \n".join(lines))  # Markdown's line break: else they flow into one paragraph
-    return shown
+    return [
+        "Some of its rows, picked at random:" if len(rows) > 1 else "Its row:",
+        *(shown_row(row) for row in rows),
+    ]
+
+
+def shown_row(row: Row) -> str:
+    """The question and the replies of a row, shortened."""
+    earlier = (len(row.talk) - 1) // 2
+    before = f" *(after {earlier} earlier exchange{'s' if earlier > 1 else ''})*" if earlier else ""
+    lines = [f"> **{shorten(row.question, 160)}**{before}"]
+    sign = {True: "👍 ", False: "👎 ", None: "✓ " if row.rejected is not None else ""}[row.label]
+    lines.append(f"> {sign}{shorten(row.reply, 240)}")
+    if row.rejected is not None:
+        lines.append(f"> ✗ {shorten(row.rejected, 240)}")
+    return "  \n".join(lines)  # Markdown's line break: else they flow into one paragraph
 
 
 def row_data(row: Row) -> dict[str, object]:
@@ -413,31 +417,3 @@ async def cancel(services: Services, call: Call) -> Answer:
         raise UserError(f"Say which one: {', '.join(running)}.")
     await note(services, scene, "finetune cancel", name, {})
     return Answer(f"The build of {name} is being stopped.", data={"name": name})
-
-
-# -- what the moderation holds back
-
-
-async def quarantine(services: Services, call: Call) -> Answer:
-    """What was flagged and stays out, or let one row pass."""
-    scene = await services.scene(call)
-    if wanted := call.text("release").strip():
-        released = await services.database.write(lambda tx: verdicts.release(tx, scene.workspace.id, wanted))
-        if released is None:
-            raise UserError(
-                f"No one row in quarantine begins with {wanted!r}; `/finetune quarantine` lists them."
-            )
-        await note(services, scene, "finetune quarantine", released, {"released": True})
-        return Answer(
-            f"`{released[:12]}` may be in datasets that are built from now on.", data={"hash": released}
-        )
-    found = await services.database.read(lambda tx: verdicts.quarantined(tx, scene.workspace.id, QUARANTINED))
-    if not found:
-        return Answer("Nothing is in quarantine.", data=[])
-    rows = tuple((each.hash[:12], ", ".join(each.categories), day(each.at)) for each in found)
-    data = [{"hash": each.hash, "categories": each.categories, "at": each.at} for each in found]
-    return Answer(
-        "These rows were flagged and are left out of datasets; `release` lets one pass.",
-        table=Table(("row", "because of", "since"), rows),
-        data=data,
-    )

@@ -23,6 +23,7 @@ from storage import (
     people,
     runs,
     talks,
+    verdicts,
 )
 from storage.database import Statement
 
@@ -67,6 +68,9 @@ from storage.database import Statement
         (lineage._OF_EXAMPLE, "ix_dataset_line_example"),
         (lineage._UNCONSENTED, "PRIMARY KEY"),
         (people._NAMED, "autoindex_person_2"),
+        (verdicts._QUARANTINED, "ix_verdict_flagged"),
+        (verdicts._REJECTED, "ix_verdict_flagged"),
+        (verdicts._EMPTY_HOLDING, "ix_verdict_author_person"),
         (runs._CLAIMABLE, "ix_training_run_next"),
         (runs._TOTALS, "ix_training_run_workspace"),
         (runs._UNENDED, "ix_training_run_workspace"),

@@ -26,6 +26,7 @@ from training.datasets import Built, Order, build
 from training.handover import may_leave
 from training.privacy import Redactor
 from training.rows import Method, Row, Turn, from_json
+from training.staging import Staged
 
 LONG = "a reply that is longer than twenty characters, number {0}"
 EVER = 2**62
@@ -390,8 +391,8 @@ async def test_personal_data_is_replaced_the_same_way_throughout_a_talk(database
 
 async def test_what_the_moderation_flags_is_left_out(database: Database) -> None:
     class Strict:
-        async def flagged(self, rows: Sequence[tuple[str, Row]]) -> set[str]:
-            return {hash_ for hash_, row in rows if "number 3" in row.reply}
+        async def flagged(self, rows: Sequence[Staged]) -> set[str]:
+            return {each.hash for each in rows if "number 3" in each.row.reply}
 
     stage = await set_stage(database)
     await liked(stage, 6, await stage.person("Ann", agrees=True))
