@@ -19,7 +19,9 @@ SCALE: Final = 2
 _PAPER, _INK, _FAINT, _GRID = "#ffffff", "#1f2430", "#6b7280", "#e5e7eb"
 # Told apart also by who sees few colours; the second line is dashed for black and white.
 _COLOURS: Final = ("#2f6fde", "#d9480f")
-_LEFT, _RIGHT, _TOP, _BOTTOM = 96, 40, 96, 76
+_LEFT, _RIGHT, _TOP, _BOTTOM = 120, 48, 124, 104
+# A phone shows the sheet at less than a third of its size, and all of it has to be read there.
+_TITLE, _LEGEND, _SMALL, _STROKE = 38, 32, 30, 4.0
 _TICKS: Final = 5
 _MOST, _LEAST = 1e12, 1e-9
 
@@ -40,9 +42,9 @@ def curve(title: str, lines: Sequence[Line], *, x_label: str, y_label: str) -> b
     shown = [Line(each.name, [point for point in each.points if _drawable(*point)]) for each in lines]
     shown = [each for each in shown if each.points]
     sheet = _Sheet()
-    sheet.text((_LEFT, 28), title, 30, _INK)
+    sheet.text((_LEFT, 50), title, _TITLE, _INK, anchor="lm")
     if not shown:
-        sheet.text((WIDTH / 2, HEIGHT / 2), "no figures yet", 26, _FAINT, anchor="mm")
+        sheet.text((WIDTH / 2, HEIGHT / 2), "no figures yet", _LEGEND, _FAINT, anchor="mm")
         return sheet.png()
     xs = [x for each in shown for x, _ in each.points]
     ys = [y for each in shown for _, y in each.points]
@@ -87,12 +89,12 @@ def _axes(sheet: _Sheet, frame: _Frame, x_label: str, y_label: str) -> None:
     for value in _ticks(*frame.y):
         _, y = frame.at(frame.x[0], value)
         sheet.path([(_LEFT, y), (WIDTH - _RIGHT, y)], _GRID, width=1.5)
-        sheet.text((_LEFT - 12, y), _figure(value), 20, _FAINT, anchor="rm")
+        sheet.text((_LEFT - 14, y), _figure(value), _SMALL, _FAINT, anchor="rm")
     for value in _ticks(*frame.x):
         x, _ = frame.at(value, frame.y[0])
-        sheet.text((x, HEIGHT - _BOTTOM + 14), _figure(value), 20, _FAINT, anchor="mt")
-    sheet.text(((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 14), x_label, 20, _FAINT, anchor="mb")
-    sheet.text((_LEFT - 12, _TOP - 14), y_label, 20, _FAINT, anchor="rb")
+        sheet.text((x, HEIGHT - _BOTTOM + 14), _figure(value), _SMALL, _FAINT, anchor="mt")
+    sheet.text(((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 14), x_label, _SMALL, _FAINT, anchor="mb")
+    sheet.text((_LEFT - 14, _TOP - 20), y_label, _SMALL, _FAINT, anchor="rb")
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -112,11 +114,12 @@ def _legend(sheet: _Sheet, lines: Sequence[Line]) -> None:
     right = float(WIDTH - _RIGHT)
     for number in reversed(range(len(lines))):
         colour = _COLOURS[number % len(_COLOURS)]
-        label = f"{lines[number].name} {_figure(lines[number].points[-1][1])}"
-        right -= sheet.width(label, 22)
-        sheet.text((right, 46), label, 22, _INK, anchor="lm")
-        sheet.path([(right - 46, 46), (right - 12, 46)], colour, dashed=number > 0)
-        right -= 78
+        label = f"{lines[number].name} {lines[number].points[-1][1]:.3g}"
+        right -= sheet.width(label, _LEGEND)
+        sheet.text((right, 50), label, _LEGEND, _INK, anchor="lm")
+        # So long that a dashed one has its two dashes.
+        sheet.path([(right - 62, 50), (right - 14, 50)], colour, dashed=number > 0)
+        right -= 92
 
 
 class _Sheet:
@@ -138,16 +141,16 @@ class _Sheet:
         points: Sequence[tuple[float, float]],
         colour: str,
         *,
-        width: float = 3.0,
+        width: float = _STROKE,
         dashed: bool = False,
     ) -> None:
         large = [(x * SCALE, y * SCALE) for x, y in points]
-        for piece in _dashes(large, 16 * SCALE) if dashed else (large,):
+        for piece in _dashes(large, 18 * SCALE) if dashed else (large,):
             if len(piece) > 1:
                 self._draw.line(piece, fill=colour, width=round(width * SCALE), joint="curve")
 
     def dot(self, at: tuple[float, float], colour: str) -> None:
-        x, y, radius = at[0] * SCALE, at[1] * SCALE, 6 * SCALE
+        x, y, radius = at[0] * SCALE, at[1] * SCALE, 8 * SCALE
         self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def png(self) -> bytes:

@@ -1,4 +1,8 @@
-"""Tables as code blocks: columns side by side, cells wrapped, within the width that a chat shows."""
+"""Tables as code blocks: columns side by side, cells wrapped, within the width that a chat shows.
+
+Where that would break the words that people copy, such as the names of models, each row is a list of its cells instead, as
+far as all of them have room. A column of which no row has anything is left out.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +38,15 @@ class Drawn:
 def drawn(table: Table, limit: int) -> Drawn:
     """The table as a code block of at most ``limit`` characters: better every row in short than a few in full."""
     cells = [[_plain(cell) for cell in row] for row in (table.columns, *table.rows[:_MOST])]
-    kept = [at for at in range(len(table.columns)) if any(at < len(row) and row[at] for row in cells)]
-    if not table.rows or not kept:
+    kept = [at for at in range(len(table.columns)) if any(at < len(row) and row[at] for row in cells[1:])]
+    if not kept:
         return Drawn("-# There is nothing to list.", True)
     columns = [[row[at] if at < len(row) else "" for row in cells] for at in kept]
     widths = _widths(columns)
+    if len(table.rows) <= _MOST and _breaks(columns, widths):
+        listed = f"```\n{_listed(columns)}\n```"
+        if len(listed) <= limit:
+            return Drawn(listed, True)
     right = [all(_NUMBER.fullmatch(cell) or cell in {"", "-"} for cell in column[1:]) for column in columns]
     head, rows = _rows(columns, widths, right, limit - _SPARE)
     text, shown = _stacked(head, rows, limit - _SPARE)
@@ -107,14 +115,40 @@ def _plain(cell: str) -> str:
     return re.sub("`(?=`)", "`\N{ZERO WIDTH SPACE}", line)
 
 
+def _listed(columns: Sequence[Sequence[str]]) -> str:
+    """Each row as lines of heading and cell, what is empty left out."""
+    side = max(_width(column[0]) for column in columns)
+    rows: list[str] = []
+    for row in zip(*(column[1:] for column in columns), strict=True):
+        lines: list[str] = []
+        for column, cell in zip(columns, row, strict=True):
+            wrapped = _wrapped(cell, max(WIDTH - side - len(_GAP), _NARROWEST)) if cell else []
+            heads = [column[0], *[""] * len(wrapped)]
+            lines += [
+                f"{_padded(head, side, False)}{_GAP}{line}"
+                for head, line in zip(heads, wrapped, strict=False)
+            ]
+        rows.append("\n".join(lines))
+    return "\n\n".join(row for row in rows if row)
+
+
+def _words(columns: Sequence[Sequence[str]]) -> list[int]:
+    """How wide the longest word of each column is, as far as it is one that people copy."""
+    longest = (
+        max((_width(word) for cell in column for word in cell.split()), default=1) for column in columns
+    )
+    return [min(word, _LONGEST_WORD) for word in longest]
+
+
+def _breaks(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> bool:
+    """Whether columns of these widths break words."""
+    return any(word > width for word, width in zip(_words(columns), widths, strict=True))
+
+
 def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
     """The widest columns give way until all of them fit; first those that need not break a word for it."""
     widths = [min(WIDTH, max(1, *map(_width, column))) for column in columns]
-    words = [max((_width(word) for cell in column for word in cell.split()), default=1) for column in columns]
-    whole = [
-        min(width, max(_NARROWEST, min(word, _LONGEST_WORD)))
-        for width, word in zip(widths, words, strict=True)
-    ]
+    whole = [min(width, max(_NARROWEST, word)) for width, word in zip(widths, _words(columns), strict=True)]
     room = WIDTH - len(_GAP) * (len(widths) - 1)
     for floors in (whole, [min(width, _NARROWEST) for width in widths]):
         while sum(widths) > room:

@@ -45,7 +45,7 @@ def test_a_falling_loss_falls_across_the_picture() -> None:
         Line("validation", [(10, 4.0), (49, 4.0)]),
     )
     train, validation = columns_of(picture, BLUE), columns_of(picture, ORANGE)
-    assert min(train) < 110
+    assert min(train) < 130
     assert max(train) > WIDTH - 60
     heights = [train[x] for x in sorted(train)]
     assert heights[0] < heights[len(heights) // 2] <= heights[-1]
@@ -54,6 +54,17 @@ def test_a_falling_loss_falls_across_the_picture() -> None:
     assert (
         len(validation) < (max(validation) - min(validation)) * 0.8
     )  # with gaps: told apart without colours
+
+
+def test_a_phone_can_read_the_figures_and_nothing_overlaps() -> None:
+    many = [(float(step), 12_345.678 / step) for step in range(1, 5_000)]
+    lines = [Line("training", many), Line("validation", many)]
+    data = curve("Loss of training run 123", lines, x_label="step", y_label="loss")
+    dark = np.asarray(Image.open(io.BytesIO(data)).convert("L")) < 170
+    below = np.flatnonzero(dark[HEIGHT - 95 : HEIGHT - 50].any(axis=1))
+    assert (below[-1] - below[0]) * 360 / WIDTH > 5.5  # a phone is some 360 points wide
+    heading = np.flatnonzero(dark[25:75].any(axis=0))
+    assert np.diff(heading).max() > 30  # between the title and what is said of the lines
 
 
 def test_without_figures_it_says_so() -> None:

@@ -26,6 +26,8 @@ _TABLE = 3_000  # with less room than this, a table is only in the file
 _BEGINNING = 2_500
 _FENCE = "```"
 _ANSWERS = ("yes", "no")
+# A row, an item or a quote below another, or below what introduces it.
+_BELONGS = re.compile(r"\s*(?:[-*+] |[|>]|\d+[.)] )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def shown(
         parts.append(table.block)
         if not table.whole:
             files.append(File("table.csv", csv_of(answer.table), "text/csv"))
-    text = harmless("\n\n".join(parts))
+    text = apart(harmless("\n\n".join(parts)))
     if len(text) > MESSAGE:
         files.append(File("answer.md", text.encode("utf-8", "replace"), "text/markdown"))
         text = f"{_beginning(text)}\n\n_The whole of it is in answer.md._"
@@ -137,6 +139,22 @@ def shown(
     if buttons and not text:
         text = "What next?"
     return Shown(text, buttons, posted, answer.private)
+
+
+def apart(text: str) -> str:
+    """A text whose lines stay apart: Slack's Markdown runs those together that have no empty one between them."""
+    lines, made, fenced = text.split("\n"), list[str](), False
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        made.append(line)
+        fenced ^= line.lstrip().startswith(_FENCE)
+        if fenced or not line.strip() or not below.strip() or line.endswith("  "):
+            continue
+        if line.startswith(">") and below.startswith(">"):
+            if line.strip(" >") and below.strip(" >"):
+                made.append(">")
+        elif not _BELONGS.match(below):
+            made.append("")
+    return "\n".join(made)
 
 
 def blocks(answer: Answer, owner: str = controls.ANYBODY) -> list[dict[str, Any]]:

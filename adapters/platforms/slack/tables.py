@@ -25,11 +25,9 @@ _WHOLE = "_Everything is in table.csv._"
 def drawn(table: Table, limit: int) -> Drawn:
     """The table as Markdown of at most ``limit`` characters; what had to be left out is in a file beside it."""
     kept = [
-        at
-        for at in range(len(table.columns))
-        if any(at < len(row) and row[at].strip() for row in (table.columns, *table.rows))
+        at for at in range(len(table.columns)) if any(at < len(row) and row[at].strip() for row in table.rows)
     ]
-    if not table.rows or not kept:
+    if not kept:
         return Drawn("_There is nothing to list._", True)
     rows = [[_line(row[at]) if at < len(row) else "" for at in kept] for row in (table.columns, *table.rows)]
     if len(kept) <= _COLUMNS and len(rows) <= _ROWS and _narrow(rows):

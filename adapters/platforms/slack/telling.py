@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -50,8 +49,6 @@ _UNREADY = "invalid_blocks"
 _TRIES = 5
 _KEPT = 200
 _SECTION = 2_900
-# A row, an item or a quote below another, or below what introduces it.
-_BELONGS = re.compile(r"\s*(?:[-*+] |[|>]|\d+[.)] )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,6 @@ class Teller:
         """Post an answer, or change the message ``instead_of``; returns its key. Raises slack-sdk's errors."""
         earlier = instead_of.partition(" ")[0]
         made = shown(replace(answer, picture=None))
-        made = replace(made, text=_apart(made.text))
         picture = await self._uploaded(wire, answer.picture, self._pictures.get(earlier))
         # What stands for a message that is gone is not that message again.
         own = f"{name}/{earlier}" if name and earlier else name
@@ -206,17 +202,6 @@ async def _found(wire: Wire, spot: Spot, name: str) -> str:
         log.info("not looked for", channel=spot.channel_id, error=type(error).__name__)
         return ""
     return find_note(messages, wire.people.identity.user_id, name)
-
-
-def _apart(text: str) -> str:
-    """A text whose lines stay apart: Slack's Markdown runs those together that have no empty one between them."""
-    lines, made, fenced = text.split("\n"), list[str](), False
-    for line, below in zip(lines, [*lines[1:], ""], strict=True):
-        made.append(line)
-        fenced ^= line.lstrip().startswith("```")
-        if not fenced and line.strip() and below.strip() and not _BELONGS.match(below):
-            made.append("")
-    return "\n".join(made)
 
 
 def _calling(blocks: Blocks, made: Shown, person: str) -> Blocks:

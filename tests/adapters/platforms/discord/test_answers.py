@@ -195,3 +195,16 @@ async def test_nothing_that_is_said_pings_anybody() -> None:
 @pytest.mark.parametrize("text", ["`", "``", "```", "````", "a`b``c```d"])
 def test_backticks_never_make_a_fence(text: str) -> None:
     assert drawn(Table(("x",), ((text,),)), 500).block.count("```") == 2
+
+
+def test_names_that_people_copy_stay_whole_and_empty_columns_are_left_out() -> None:
+    columns = ("answers for", "model", "tuned from", "dataset", "method", "trained")
+    names = [f"embedded:desk-sft-1-1-6669c881-epoch-{number}" for number in (1, 2)]
+    rows = tuple(("", name, "embedded:base", "desk-sft:1", "sft", "2026-11-21 17:02") for name in names)
+    block = drawn(Table(columns, rows), 2_000).block
+    assert all(f"model       {name}\n" in block for name in names)
+    assert "answers for" not in block
+    assert block.count("\n\n") == 1
+    short = drawn(Table(columns, rows * 20), 2_000)  # what has no room as lists are columns again
+    assert short.block.count("answers for") == 0
+    assert "─" in short.block

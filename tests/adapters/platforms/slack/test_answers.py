@@ -189,3 +189,10 @@ def test_every_answer_fits_into_one_message(
                 len(each["value"]) <= 2_000 and len(each["text"]["text"]) <= 75 for each in block["elements"]
             )
     assert len(message.fallback) <= 6_000
+
+
+def test_lines_stay_apart_where_slack_would_run_them_together() -> None:
+    text = "One.\nTwo.\n- a\n- b\n> **asked**\n> said\n> more  \n> broken\n\n```\nx\ny\n```\nThe end."
+    assert shown(Answer(text)).text == (
+        "One.\n\nTwo.\n- a\n- b\n> **asked**\n>\n> said\n>\n> more  \n> broken\n\n```\nx\ny\n```\n\nThe end."
+    )
