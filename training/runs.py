@@ -314,21 +314,37 @@ class Runs:
         """Note the platform's id of the message that tells of the run."""
         return await self._database.write(lambda tx: runs.changed(tx, run.id, message=message))
 
+    async def goes_with(self, tuned: Tuned) -> tuple[str, ...]:
+        """What is deleted with a model: itself first, and with what a run came to its checkpoints."""
+        return _goes_with(await self.get(tuned.run_id), tuned.model)
+
     async def delete_model(self, tuned: Tuned) -> None:
-        """Delete a model at its vendor; it is not listed any more. Raises ``UserError``."""
+        """Delete a model at its vendor, and what goes with it; what is gone is not listed any more.
+
+        Raises ``UserError`` with what the vendor did not delete.
+        """
         run = await self.get(tuned.run_id)
-        try:
-            await self._desk.ask(run, self._tuners(run.vendor).delete_model(tuned.model))
-        except VendorError as error:
-            raise UserError(f"{tuned.vendor}:{tuned.model} was not deleted: {error}") from error
+        gone: set[str] = set()
+        why: VendorError | None = None
+        left = _goes_with(run, tuned.model)
+        while left and why is None:
+            try:
+                await self._desk.ask(run, self._tuners(run.vendor).delete_model(left[0]))
+            except VendorError as error:
+                why = error
+            else:
+                gone.add(left[0])
+                left = left[1:]
 
         def write(tx: Tx) -> None:
             now = runs.get(tx, run.id)
-            left = [each for each in now.checkpoints if each["model"] != tuned.model]
-            model = "" if now.model == tuned.model else now.model
-            runs.changed(tx, run.id, model=model, checkpoints=left)
+            checkpoints = [each for each in now.checkpoints if each["model"] not in gone]
+            runs.changed(tx, run.id, model="" if now.model in gone else now.model, checkpoints=checkpoints)
 
-        await self._database.write(write)
+        if gone:
+            await self._database.write(write)
+        if why is not None:
+            raise UserError(f"{tuned.vendor}:{left[0]} was not deleted: {why}") from why
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncGenerator[Path]:
@@ -346,6 +362,11 @@ class Runs:
             yield folder
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _goes_with(run: Run, model: str) -> tuple[str, ...]:
+    checkpoints = [str(each["model"]) for each in run.checkpoints] if model == run.model else []
+    return tuple(dict.fromkeys((model, *checkpoints)))
 
 
 _ENDINGS: Final = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.platforms.base import Answer, Call, Field, File, Table, UserError
+from adapters.platforms.base import Answer, Call, File, Table, UserError
 from bot.commands.prompts import day
 from bot.finetuning import datasets as of_datasets
 from bot.finetuning import standing
@@ -19,7 +19,7 @@ from bot.services import Services
 from storage import avatars, clock, datasets, releases, runs
 from storage.database import Tx
 from storage.errors import Missing
-from storage.run_history import Loss, Told
+from storage.run_history import Told
 from storage.runs import Run, Wish
 from training.cost import money
 from training.handover import title
@@ -92,22 +92,7 @@ async def told(services: Services, run: Run) -> Answer:
         parts += [each.message for each in events[-2:]]
     elif events and not run.ended:
         parts.append(f"Last told: {events[-1].message}")
-    fields = (*answer.fields, *_held_out(losses))
-    return replace(answer, text="\n".join(parts), fields=fields, private=True, data=run_data(run))
-
-
-def _held_out(losses: Sequence[Loss]) -> tuple[Field, ...]:
-    """How often it was right on rows that it was not trained on, at the beginning and now."""
-    of = [each for each in losses if each.split == "validation" and each.accuracy is not None]
-    if len(of) < 2:
-        return ()
-    first, last = of[0], of[-1]
-    return (
-        Field(
-            "Held out",
-            f"{first.accuracy:.0%} right at step {first.step:,}, {last.accuracy:.0%} at step {last.step:,}",
-        ),
-    )
+    return replace(answer, text="\n".join(parts), private=True, data=run_data(run))
 
 
 def _titles(tx: Tx, workspace_id: str) -> dict[int, str]:
@@ -274,21 +259,22 @@ async def _wish(services: Services, call: Call, scene: Scene, run: Run, wish: Wi
 
 
 async def discard(services: Services, call: Call) -> Answer:
-    """Delete a tuned model at its vendor, unless somebody answers with it."""
+    """Delete a tuned model at its vendor, with its checkpoints, unless somebody answers with one of them."""
     scene, _, tuned = await find_tuned(services, call)
     model = full_name(tuned)
+    doomed = [f"{tuned.vendor}:{name}" for name in await services.runs.goes_with(tuned)]
 
-    def speakers(tx: Tx) -> list[str]:
-        return [
-            each.name
-            for each in avatars.listed(tx, scene.workspace.id)
-            if releases.current(tx, each.id).model == model
-        ]
+    def speakers(tx: Tx) -> list[tuple[str, str]]:
+        current = (
+            (each.name, releases.current(tx, each.id)) for each in avatars.listed(tx, scene.workspace.id)
+        )
+        return [(name, release.model) for name, release in current if release.model in doomed]
 
     if who := await services.database.read(speakers):
-        raise UserError(
-            f"{', '.join(who)} answer{'s' if len(who) == 1 else ''} with {model}: `/finetune rollback` first."
-        )
+        said = " and ".join(f"{name} answers with {speaks}" for name, speaks in who)
+        raise UserError(f"{said}: `/finetune rollback` first.")
     await services.runs.delete_model(tuned)
-    await note(services, scene, "finetune discard", model, {"run": tuned.run_number})
-    return Answer(f"{model} was deleted at {tuned.vendor}.", data={"model": model})
+    await note(services, scene, "finetune discard", model, {"run": tuned.run_number, "models": doomed})
+    more = f", and its {len(doomed) - 1} checkpoints with it" if len(doomed) > 2 else ""
+    more = ", and its checkpoint with it" if len(doomed) == 2 else more
+    return Answer(f"{model} was deleted at {tuned.vendor}{more}.", data={"model": model, "deleted": doomed})

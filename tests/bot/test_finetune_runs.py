@@ -18,7 +18,7 @@ from bot.app import tuners_of
 from bot.finetuning.launching import follow
 from bot.schedule import watch_runs
 from bot.settings import Configuration, LocalSettings, Secrets, Settings, VendorSettings
-from storage import audit, clock, workspaces
+from storage import audit, avatars, clock, releases, workspaces
 from storage.database import Database, Tx
 from storage.runs import Run
 from tests.adapters.vendors.openai_bench import OpenAIBench, bench
@@ -348,18 +348,35 @@ async def test_porting_says_what_does_not_fit(theatre: Theatre, far: Vendor) -> 
     assert len(far.plans) == 1
 
 
-async def test_a_tuned_model_is_deleted_unless_it_answers(
+async def test_a_tuned_model_is_deleted_with_its_checkpoints_unless_one_of_them_answers(
     theatre: Theatre, far: Vendor, hands: Hands
 ) -> None:
     await launched(theatre)
-    far.move("succeeded")
+    far.move("succeeded", checkpoints=(Checkpoint("early", 10), Checkpoint("late", 20)))
     hands.now += MINUTE
     await watch_runs(theatre.services)
     model = "vendor:tuned-job-0"
     assert "for good" in await refused(theatre, "discard", model=model)
-    assert model in (await done(theatre, "discard", model=model, confirmed=True)).text
+    home = await workspace(theatre)
+
+    def answer_with(tx: Tx, model: str | None) -> str:
+        avatar = avatars.listed(tx, home)[0]
+        version = releases.current(tx, avatar.id).prompt_version_id
+        releases.add(tx, avatar.id, model=model, prompt_version_id=version)
+        return avatar.name
+
+    name = await theatre.database.write(lambda tx: answer_with(tx, "vendor:late"))
+    text = await refused(theatre, "discard", model=model, confirmed=True)
+    assert f"{name} answers with vendor:late: `/finetune rollback` first." in text
+    assert not far.deleted
+    assert (await done(theatre, "discard", model="vendor:early", confirmed=True)).text == (
+        "vendor:early was deleted at vendor."
+    )
+    await theatre.database.write(lambda tx: answer_with(tx, None))
+    text = (await done(theatre, "discard", model=model, confirmed=True)).text
+    assert text == f"{model} was deleted at vendor, and its checkpoint with it."
     assert data(await done(theatre, "models")) == []
-    assert far.calls["delete_model"] == 1
+    assert far.deleted == ["early", "tuned-job-0", "late"]
 
 
 async def test_names_are_completed(theatre: Theatre) -> None:

@@ -79,6 +79,8 @@ class Vendor:
     files: dict[str, TrainingFile] = field(default_factory=dict[str, TrainingFile])
     told: list[JobEvent] = field(default_factory=list[JobEvent])
     losses: list[Point] = field(default_factory=list[Point])
+    deleted: list[str] = field(default_factory=list[str])
+    stays: str = ""  # a model that it does not delete
     slips: dict[str, list[Slip]] = field(default_factory=dict[str, list[Slip]])
     calls: Counter[str] = field(default_factory=Counter[str])
     hung: asyncio.Event = field(default_factory=asyncio.Event)
@@ -172,7 +174,9 @@ class ScriptedTuner:
         await self._done("delete_file", lambda: self._far.files.pop(file_id, None))
 
     async def delete_model(self, model: str) -> None:
-        await self._done("delete_model", lambda: None)
+        if model == self._far.stays:
+            raise BadRequest(f"{self.vendor} keeps {model}", vendor=self.vendor)
+        await self._done("delete_model", lambda: self._far.deleted.append(model))
 
     async def close(self) -> None:
         pass

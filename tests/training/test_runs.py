@@ -497,12 +497,21 @@ async def test_files_are_deleted_though_the_vendor_tells_nothing_more(here: Worl
     assert not here.far.files
 
 
-async def test_a_model_that_is_deleted_is_not_listed(here: World) -> None:
+async def test_a_model_that_is_deleted_is_not_listed_and_takes_its_checkpoints_along(here: World) -> None:
     runs = here.runs()
     run = await here.launched(runs)
-    here.far.move("succeeded", checkpoints=(Checkpoint("ck", 1),))
+    here.far.move("succeeded", checkpoints=tuple(Checkpoint(f"ck-{at}", at) for at in (1, 2, 3)))
     await here.rest(runs, run)
-    model, checkpoint = await runs.models(here.workspace_id)
-    await runs.delete_model(model)
-    assert await runs.models(here.workspace_id) == [checkpoint]
-    assert here.far.calls["delete_model"] == 1
+    model, first, second, third = await runs.models(here.workspace_id)
+    await runs.delete_model(first)
+    assert await runs.models(here.workspace_id) == [model, second, third]
+    assert await runs.goes_with(model) == (model.model, "ck-2", "ck-3")
+    here.far.slip("delete_model", BROKEN)
+    with pytest.raises(UserError, match=f"{model.model} was not deleted"):
+        await runs.delete_model(model)
+    assert await runs.models(here.workspace_id) == [model, second, third]
+    here.far.stays = "ck-3"
+    with pytest.raises(UserError, match="vendor:ck-3 was not deleted"):
+        await runs.delete_model(model)
+    assert await runs.models(here.workspace_id) == [third]
+    assert here.far.deleted == ["ck-1", model.model, "ck-2"]
