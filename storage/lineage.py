@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from storage import people
 from storage.database import Statement, Tx, table
 from storage.frozen import COLUMNS, Dataset, Split, record
 from storage.people import Consent
-from storage.schema import DatasetAuthorRow, DatasetLineRow, DatasetRow, PersonRow, WorkspaceRow
+from storage.schema import (
+    DatasetAuthorRow,
+    DatasetLineRow,
+    DatasetRow,
+    PersonRow,
+    TrainingRunRow,
+    WorkspaceRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +47,9 @@ class PersonLine:
     preference_id: str | None
 
 
+_NEWEST = 1 << 62
 _dataset, _line, _author = table(DatasetRow), table(DatasetLineRow), table(DatasetAuthorRow)
-_person, _workspace = table(PersonRow), table(WorkspaceRow)
+_person, _workspace, _run = table(PersonRow), table(WorkspaceRow), table(TrainingRunRow)
 
 _AUTHORS = Statement(
     select(_person.c.id, _person.c.name, _person.c.key, _author.c.said_at, _person.c.consent)
@@ -79,7 +88,11 @@ _OF_PERSON = Statement(
         _author,
         (_author.c.dataset_number == _line.c.dataset_number) & (_author.c.position == _line.c.position),
     )
-    .where(_author.c.person_id == bindparam("of_person"), _author.c.dataset_number == bindparam("of_number"))
+    .where(
+        _author.c.person_id == bindparam("of_person"),
+        _author.c.dataset_number == bindparam("of_number"),
+        _author.c.position > bindparam("of_position"),
+    )
     .order_by(_author.c.position)
     .limit(bindparam("most"))
 )
@@ -102,6 +115,16 @@ _UNCONSENTED = Statement(
     .where(_author.c.dataset_number == bindparam("of_number"), ~_COVERED)
 )
 
+_MODELS_OF = Statement(
+    select(_run.c.number)
+    .where(
+        _run.c.dataset_number == bindparam("of_number"),
+        _run.c.state.not_in(["failed", "cancelled"]),
+        or_(_run.c.state != "succeeded", _run.c.model != "", _run.c.checkpoints != "[]"),
+    )
+    .order_by(_run.c.number)
+)
+
 
 def authors_of(tx: Tx, number: int, position: int) -> list[Traced]:
     """Everyone whose words are in this row, by when they said them."""
@@ -113,11 +136,25 @@ def datasets_of_person(tx: Tx, person_id: str) -> list[tuple[Dataset, int]]:
     return [(record(row[:-1]), row[-1]) for row in tx.rows(_DATASETS, {"of_person": person_id})]
 
 
-def lines_of_person(tx: Tx, person_id: str, *, limit: int) -> list[PersonLine]:
-    """Up to ``limit`` rows that hold words of this person: of the newest dataset first, in their order there."""
+def lines_of_person(
+    tx: Tx, person_id: str, *, limit: int, after: tuple[int, int] | None = None
+) -> list[PersonLine]:
+    """Up to ``limit`` rows that hold words of this person: of the newest dataset first, in their order there.
+
+    ``after`` is the number of a dataset and a position in it: the page begins behind that row.
+    """
     found: list[PersonLine] = []
+    number, position = after or (_NEWEST, -1)
     for dataset, _ in datasets_of_person(tx, person_id):
-        wanted = {"of_person": person_id, "of_number": dataset.number, "most": limit - len(found)}
+        if dataset.number > number:
+            continue
+        behind = position if dataset.number == number else -1
+        wanted = {
+            "of_person": person_id,
+            "of_number": dataset.number,
+            "of_position": behind,
+            "most": limit - len(found),
+        }
         found += [PersonLine(*row) for row in tx.rows(_OF_PERSON, wanted)]
         if len(found) >= limit:
             break
@@ -134,6 +171,11 @@ def lines_of_example(tx: Tx, workspace_id: str, example_id: str) -> list[PersonL
     """The rows that came of this example, of the newest dataset first."""
     wanted = {"of_workspace": workspace_id, "of_example": example_id}
     return [PersonLine(*row) for row in tx.rows(_OF_EXAMPLE, wanted)]
+
+
+def models_of(tx: Tx, dataset_numbers: Iterable[int]) -> list[int]:
+    """The numbers of the training runs that made a model, which is still there, with one of these datasets, or may yet."""
+    return [row[0] for number in dataset_numbers for row in tx.rows(_MODELS_OF, {"of_number": number})]
 
 
 def unconsented(tx: Tx, number: int) -> int:

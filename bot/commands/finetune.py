@@ -136,6 +136,7 @@ def commands(services: Services) -> tuple[Command, ...]:
                 Param("person", "somebody, by name or by their id on this platform"),
                 Param("exchange", "an exchange, by its id"),
                 Param("example", "an example, by its number", "integer", minimum=1),
+                Param("after", "where to go on in the rows of a person, as the answer before named it"),
             ),
         ),
         Command(

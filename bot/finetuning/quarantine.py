@@ -76,7 +76,7 @@ async def _list(services: Services, scene: Scene, after: str) -> Answer:
     }
     if not found:
         text = "Nothing more is in quarantine." if after else "Nothing is in quarantine."
-        return Answer(text, data=data, private=True)
+        return Answer(text, data=data)
     rows = "1 row was flagged and is" if total == 1 else f"{total:,} rows were flagged and are"
     parts = [
         f"{rows} left out of datasets. `row` shows one whole, `release` lets it pass, `reject` keeps it out for good.",
@@ -84,7 +84,7 @@ async def _list(services: Services, scene: Scene, after: str) -> Answer:
     ]
     if len(page) > SHOWN:
         parts.append(f"`after:{page[SHOWN - 1].verdict.hash[:12]}` shows the next ones.")
-    return Answer("\n\n".join(parts), data=data, private=True)
+    return Answer("\n\n".join(parts), data=data)
 
 
 def _read(held: Held) -> str:
@@ -119,7 +119,6 @@ def _one(held: Held) -> Answer:
             Button("Keep it out for good", "finetune quarantine", {"reject": verdict.hash}),
         ),
         data=_data(held),
-        private=True,
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 from adapters.platforms.base import Answer, Call, Field, Table, UserError
 from bot.commands.prompts import day
@@ -13,10 +12,14 @@ from bot.scenes import Scene
 from bot.services import Services
 from storage import datasets, examples, lineage, people
 from storage.database import Tx
+from storage.datasets import Dataset
 from training.handover import title
 from training.rows import from_json
 
-_TRACED = 50
+SHOWN = 50
+PAGE = 1_000
+"""Rows in one answer for scripts, which says where the next one begins."""
+_PLACE = re.compile(r"(\d{1,18})\.(\d{1,18})")
 
 
 async def trace(services: Services, call: Call) -> Answer:
@@ -24,7 +27,7 @@ async def trace(services: Services, call: Call) -> Answer:
         return await _trace_row(services, call)
     scene = await services.scene(call)
     if wanted := call.text("person").strip():
-        return await _trace_person(services, scene, wanted)
+        return await _trace_person(services, scene, wanted, call.text("after").strip())
     if exchange_id := call.text("exchange").strip():
         found = await services.database.read(
             lambda tx: lineage.lines_of_exchange(tx, scene.workspace.id, exchange_id)
@@ -91,44 +94,81 @@ async def _trace_row(services: Services, call: Call) -> Answer:
     )
 
 
-async def _trace_person(services: Services, scene: Scene, wanted: str) -> Answer:
-    def read(tx: Tx) -> tuple[people.Person, Sequence[Any], Sequence[lineage.PersonLine]]:
+async def _trace_person(services: Services, scene: Scene, wanted: str, after: str) -> Answer:
+    place = _place(after)
+
+    def read(tx: Tx) -> tuple[people.Person, Sequence[tuple[Dataset, int]], Sequence[lineage.PersonLine]]:
         person = people.find(tx, scene.workspace.id, wanted) or people.by_name(tx, scene.workspace.id, wanted)
         if person is None:
             raise UserError(f"Nobody here is called {wanted!r}, by name or by id.")
         return (
             person,
             lineage.datasets_of_person(tx, person.id),
-            lineage.lines_of_person(tx, person.id, limit=_TRACED),
+            lineage.lines_of_person(tx, person.id, limit=PAGE + 1, after=place),
         )
 
     person, counts, lines = await services.database.read(read)
-    answer = _traced_lines(person.name or person.key, lines)
-    told = ", ".join(f"{many:,} rows of {title(dataset)}" for dataset, many in counts)
-    text = f"{person.name or person.key} is in {told}." if told else answer.text
-    if sum(many for _, many in counts) > len(lines):
-        text += f" The first {len(lines)} are shown."
-    return replace(
-        answer,
-        text=text,
+    page, more = lines[:PAGE], len(lines) > PAGE
+    name = person.name or person.key
+    parts = [f"{many:,} {'row' if many == 1 else 'rows'} of {title(dataset)}" for dataset, many in counts]
+    text = f"{name} is in {', '.join(parts)}." if parts else f"{name} is in no dataset."
+    if len(page) > SHOWN:
+        total = sum(many for _, many in counts)
+        text += (
+            f" {SHOWN} of {total:,} are shown; `after:{_name_of(page[SHOWN - 1])}` goes on behind them, and "
+            f"`--json` prints {PAGE:,} at once."
+        )
+    return Answer(
+        text,
+        table=_table(page),
         data={
             "person": person.key,
             "datasets": [{"dataset": title(dataset), "rows": many} for dataset, many in counts],
-            "rows": answer.data,
+            "total": sum(many for _, many in counts),
+            "rows": [_line_data(each) for each in page],
+            "next": _name_of(page[-1]) if more else None,
         },
     )
 
 
+def _place(text: str) -> tuple[int, int] | None:
+    """Behind which row to go on, as ``_name_of`` wrote it."""
+    if not text:
+        return None
+    if (found := _PLACE.fullmatch(text)) is None:
+        raise UserError(f"{text!r} is no place to go on from: give the one that the answer before named.")
+    return int(found[1]), int(found[2])
+
+
+def _name_of(line: lineage.PersonLine) -> str:
+    return f"{line.number}.{line.position}"
+
+
 def _traced_lines(what: str, lines: Sequence[lineage.PersonLine]) -> Answer:
-    rows = tuple(
-        (f"{each.name}:{each.version}", f"{each.position + 1:,}", each.split, each.exchange_id or "")
-        for each in lines[:_TRACED]
-    )
-    data = [
-        {"dataset": f"{each.name}:{each.version}", "row": each.position + 1, "split": each.split}
-        for each in lines
-    ]
-    if not rows:
+    """The rows that came of one thing: one or a few in each dataset."""
+    data = {"total": len(lines), "rows": [_line_data(each) for each in lines]}
+    if not lines:
         return Answer(f"{what} is in no dataset.", data=data)
     text = f"{what} is in these rows:"
-    return Answer(text, table=Table(("dataset", "row", "split", "exchange"), rows), data=data)
+    if len(lines) > SHOWN:
+        text = f"{what} is in {len(lines):,} rows, of which {SHOWN} are shown; `--json` prints all."
+    return Answer(text, table=_table(lines), data=data)
+
+
+def _table(lines: Sequence[lineage.PersonLine]) -> Table | None:
+    rows = tuple(
+        (f"{each.name}:{each.version}", f"{each.position + 1:,}", each.split, each.exchange_id or "")
+        for each in lines[:SHOWN]
+    )
+    return Table(("dataset", "row", "split", "exchange"), rows) if rows else None
+
+
+def _line_data(line: lineage.PersonLine) -> dict[str, object]:
+    return {
+        "dataset": f"{line.name}:{line.version}",
+        "row": line.position + 1,
+        "split": line.split,
+        "exchange_id": line.exchange_id,
+        "example_id": line.example_id,
+        "preference_id": line.preference_id,
+    }

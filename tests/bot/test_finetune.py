@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 
 from adapters.platforms.base import Access, Answer, Call, Who
 from bot.commands.finetune import FORMATS
-from bot.finetuning import handover
+from bot.finetuning import handover, quarantine, tracing
 from storage import audit, clock, datasets, numbering
 from storage.database import Database, Tx
 from storage.datasets import NewDataset
@@ -165,13 +166,42 @@ async def _traced(school: Theatre) -> None:
         "zed-sft:1": TRAINED, "Another Name:1": 5,
     }  # fmt: skip
     exchange = data(await done(school, "finetune trace", who=CAROL, exchange=row["exchange_id"]))
-    assert {"dataset": "zed-sft:1", "row": 2, "split": row["split"]} in exchange
+    of = {name: row[name] for name in ("split", "exchange_id", "example_id", "preference_id")}
+    assert {"dataset": "zed-sft:1", "row": 2, **of} in exchange["rows"]
+    assert exchange["total"] == len(exchange["rows"])
     assert "12, counted from 1" in await refused(school, "finetune trace", dataset="zed-sft")
     assert "Row 99 of zed-sft:1 is not there" in await refused(
         school, "finetune trace", dataset="zed-sft", row=99
     )
     assert "Nobody here is called 'nobody'" in await refused(school, "finetune trace", person="nobody")
+    assert "is no place to go on from" in await refused(school, "finetune trace", person="ada", after="2")
     assert "Say what to trace" in await refused(school, "finetune trace")
+
+
+async def test_all_rows_of_somebody_are_reached(school: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    await done(school, "finetune build", name="one")
+    await done(school, "finetune build", name="two", prompt="none")
+    monkeypatch.setattr(tracing, "SHOWN", 5)
+    monkeypatch.setattr(tracing, "PAGE", 7)
+    whole = await done(school, "finetune trace", person="ada")
+    assert f"5 of {2 * TRAINED} are shown" in whole.text
+    assert whole.table is not None
+    assert len(whole.table.rows) == 5
+    rows, after = [], ""
+    while after is not None:
+        page = data(await done(school, "finetune trace", person="ada", after=after))
+        assert page["total"] == 2 * TRAINED
+        rows += [(each["dataset"], each["row"]) for each in page["rows"]]
+        after = page["next"]
+    assert rows == [(f"{name}:1", number + 1) for name in ("two", "one") for number in range(TRAINED)]
+    behind = await done(school, "finetune trace", person="ada", after=_named(whole.text))
+    assert data(behind)["rows"][0] == data(whole)["rows"][5]
+
+
+def _named(text: str) -> str:
+    found = re.search(r"`after:([^`]+)`", text)
+    assert found is not None
+    return found[1]
 
 
 async def _handed_over(school: Theatre, tmp_path: Path) -> None:
@@ -258,7 +288,7 @@ async def test_nothing_of_one_workspace_is_seen_in_another(school: Theatre) -> N
         told = await refused(school, f"finetune {command}", place=ELSEWHERE, dataset="zed-sft:1", **given)
         assert told == "There is no dataset 'zed-sft:1'; `/finetune build` makes the first."
     elsewhere = await done(school, "finetune trace", place=ELSEWHERE, exchange=row["exchange_id"])
-    assert data(elsewhere) == []
+    assert data(elsewhere) == {"total": 0, "rows": []}
     found = data(await done(school, "finetune trace", place=ELSEWHERE, person="ada"))
     assert found["datasets"] == []
     assert "no avatar named 'Zed'" in await refused(school, "finetune build", place=ELSEWHERE, avatar="Zed")
@@ -364,15 +394,82 @@ async def test_what_is_flagged_stays_out_until_somebody_lets_it_pass(
     assert len(asked) == TRAINED + 1
     assert sum("plot 99" in text and "idiot" in text for text in asked) == 1
     held = await done(school, "finetune quarantine", who=CAROL)
-    (row,) = data(held)
-    assert row["categories"] == ("harassment",)
-    assert data(await done(school, "finetune quarantine", place=ELSEWHERE)) == []
-    assert "begins with 'xyz'" in await refused(school, "finetune quarantine", release="xyz")
+    (row,) = data(held)["rows"]
+    assert (row["categories"], row["decision"]) == (["harassment"], None)
+    assert row["row"]["prompt"][-1]["content"] == "What grows on plot 99?"
+    assert "What grows on plot 99?" in held.text
+    assert "larch99 you idiot" in held.text
+    nothing = {"total": 0, "rows": [], "next": None}
+    assert data(await done(school, "finetune quarantine", place=ELSEWHERE)) == nothing
+    for each in ("release", "reject", "row", "after"):
+        assert "begins with 'xyz'" in await refused(school, "finetune quarantine", **{each: "xyz"})
+        assert "No one flagged row" in await refused(
+            school, "finetune quarantine", place=ELSEWHERE, **{each: row["hash"]}
+        )
+    one = await done(school, "finetune quarantine", who=CAROL, row=row["hash"][:8])
+    assert data(one) == row
+    assert "larch99 you idiot" in one.text
+    assert {each.command: dict(each.args) for each in one.buttons} == {
+        "finetune quarantine": {"reject": row["hash"]}
+    }
     await done(school, "finetune quarantine", who=CAROL, release=row["hash"][:12])
     assert (await done(school, "finetune quarantine")).text == "Nothing is in quarantine."
     again = data(await done(school, "finetune build"))
     assert (again["version"], again["rows"]) == (2, TRAINED + 1)
     assert sum(len(body["input"]) for body in strict.moderated) == TRAINED + 1  # nobody is asked twice
+    decided = [(target, detail) for action, target, detail in await written(school) if action.endswith("ne")]
+    assert decided == [(row["hash"], {"released": True})]
+
+
+async def test_what_somebody_rejects_stays_out_for_good(
+    school: Theatre, strict: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await liked(school, 99, more=" you idiot")
+    await done(school, "finetune build")
+    hash_ = data(await done(school, "finetune quarantine"))["rows"][0]["hash"]
+    assert "not both" in await refused(school, "finetune quarantine", release=hash_, reject=hash_)
+    told = await done(school, "finetune quarantine", who=CAROL, reject=hash_)
+    assert "stays out of every dataset" in told.text
+    assert data(await done(school, "finetune quarantine"))["total"] == 0
+    one = await done(school, "finetune quarantine", row=hash_)
+    assert (data(one)["decision"], data(one)["row"]) == ("rejected", None)
+    assert "Its text is not here" in one.text
+    again = data(await done(school, "finetune build"))
+    assert (again["new"], again["rows"]) == (False, TRAINED)
+    # As a thumb it is another row with the same words; and nobody moderates any more.
+    monkeypatch.delenv("UNDERSTUDY_DATASETS__MODERATION")
+    other = data(await done(school, "finetune build", method="kto"))
+    assert (other["rows"], other["left_out"]) == (TRAINED, {"flagged": 1})
+    await done(school, "finetune quarantine", release=hash_)  # somebody thought better of it
+    assert data(await done(school, "finetune build"))["rows"] == TRAINED + 1
+
+
+async def test_a_long_quarantine_is_read_in_pages(
+    school: Theatre, strict: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(90, 95):
+        await liked(school, number, more=" you idiot")
+    await done(school, "finetune build")
+    monkeypatch.setattr(quarantine, "SHOWN", 2)
+    monkeypatch.setattr(quarantine, "PAGE", 3)
+    first = await done(school, "finetune quarantine")
+    assert "5 rows were flagged" in first.text
+    assert first.text.count("you idiot") == 2
+    found = data(first)["rows"]
+    second = await done(school, "finetune quarantine", after=data(first)["next"])
+    found += data(second)["rows"]
+    assert (data(second)["total"], data(second)["next"]) == (5, None)
+    assert len({each["hash"] for each in found}) == 5
+    shown = await done(school, "finetune quarantine", after=_named(first.text))
+    assert data(shown)["rows"][0]["hash"] == found[2]["hash"]
+
+
+async def test_flagged_words_that_are_taken_back_are_not_kept(school: Theatre, strict: OpenAIServer) -> None:
+    await liked(school, 99, more=" you idiot")
+    await done(school, "finetune build")
+    await done(school, "privacy withdraw")
+    (row,) = data(await done(school, "finetune quarantine"))["rows"]
+    assert row["row"] is None
 
 
 async def test_a_moderation_that_refuses_us_is_told(school: Theatre, strict: OpenAIServer) -> None:

@@ -248,7 +248,15 @@ async def test_a_row_is_traced_to_its_people_and_they_to_their_rows(database: Da
         datasets.PersonLine(old.number, "Demo", 1, 0, "train", "x", "e", None),
     ]
     assert await database.read(lambda tx: datasets.lines_of_person(tx, ann.id, limit=1)) == hers[:1]
+    place = hers[0].number, hers[0].position
+    assert (
+        await database.read(lambda tx: datasets.lines_of_person(tx, ann.id, limit=9, after=place)) == hers[1:]
+    )
     his = await database.read(lambda tx: datasets.lines_of_person(tx, bob.id, limit=9))
+    within = his[0].number, his[0].position
+    assert (
+        await database.read(lambda tx: datasets.lines_of_person(tx, bob.id, limit=9, after=within)) == his[1:]
+    )
     assert [(each.position, each.preference_id) for each in his] == [(0, None), (1, "p")]
     assert await database.read(lambda tx: datasets.lines_of_exchange(tx, of, "x")) == hers
     assert await database.read(lambda tx: datasets.lines_of_example(tx, of, "e")) == hers[1:]

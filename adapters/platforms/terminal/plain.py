@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from adapters.platforms.base import Answer, Command, End, File, Spoken, Table
 from adapters.platforms.usage import SHELL, format_argv
@@ -90,7 +90,13 @@ def spoken_data(spoken: Spoken) -> dict[str, Any]:
 
 
 def answer_data(answer: Answer) -> Any:
-    """What ``--json`` prints of a command's answer."""
+    """What ``--json`` prints of a command's answer: a list where that is what it is, else an object that begins with ``ok``.
+
+    Where it is false, ``text`` is the sentence that is also on the standard error stream.
+    """
+    if isinstance(answer.data, Mapping):
+        head = {"ok": answer.ok} if answer.ok else {"ok": False, "text": answer.text}
+        return {**head, **cast(Mapping[str, Any], answer.data)}
     if answer.data is not None:
         return answer.data
     data: dict[str, Any] = {"ok": answer.ok, "text": answer.text}

@@ -350,6 +350,9 @@ def test_plain_answer() -> None:
     )
     assert answer_data(answer) == {"ok": True, "text": "Text.", "rows": [{"a": "long cell", "bb": "x"}]}
     assert answer_data(Answer("x", data=[1])) == [1]
+    assert answer_data(Answer("x", data={"rows": 3})) == {"ok": True, "rows": 3}
+    refused = Answer("Nothing.", ok=False, data={"rows": 0})
+    assert answer_data(refused) == {"ok": False, "text": "Nothing.", "rows": 0}
     assert table_text(Table(("a",), ())) == "a"
 
 
