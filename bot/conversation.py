@@ -27,7 +27,6 @@ from bot.notices import Notices
 from bot.scenes import Scene, Scenes
 from bot.turn import Ended, Manner, Turn, completion, generate, spoken
 from storage import clock, conversations, exchanges, owed, releases
-from storage.avatars import Avatar
 from storage.database import Database, Tx
 from storage.errors import StorageError
 from storage.exchanges import Exchange, Pending
@@ -167,20 +166,20 @@ class Conversations:
 
     def model_of(self, scene: Scene) -> str:
         """What answers in this scene, as ``vendor:name``."""
-        return self.model(scene.avatar, scene.release)
+        return self.model(scene.release)
 
-    def model(self, avatar: Avatar, release: Release) -> str:
-        """What an avatar answers with, as ``vendor:name``: its release's model, its own, or the default one."""
-        return release.model or avatar.base_model or self._manner.default_model
+    def model(self, release: Release) -> str:
+        """What answers by a release, as ``vendor:name``."""
+        return release.answers_with(self._manner.default_model)
 
     def _before(self, scene: Scene) -> Before | None:
         """What answers where the release's own model does not: earlier releases, then the base model, then the default."""
-        release, base = scene.release, scene.avatar.base_model
+        release, base = scene.release, scene.release.base_model
         if release.model is None:
             return None
 
         def models(tx: Tx) -> list[str]:
-            earlier = [self.model(scene.avatar, each) for each in releases.earlier(tx, release)]
+            earlier = [self.model(each) for each in releases.earlier(tx, release)]
             return [*earlier, *((base,) if base else ()), self._manner.default_model]
 
         return lambda: self._database.read(models)

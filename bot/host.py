@@ -74,7 +74,7 @@ class Application:
     async def welcome(self, place: Place) -> Welcome:
         """The avatar of this place, for a platform that greets."""
         avatar, release = await self._services.scenes.speaker(place)
-        model = self._services.conversations.model(avatar, release)
+        model = self._services.conversations.model(release)
         status = model
         if model.startswith("embedded:"):
             status = f"{model} answers only from examples; /model for a language model"

@@ -124,7 +124,7 @@ def _used(tx: Tx, services: Services) -> list[tuple[Workspace, list[str]]]:
     found: list[tuple[Workspace, list[str]]] = []
     for workspace in workspaces.listed(tx):
         models = [
-            releases.current(tx, avatar.id).model or avatar.base_model or chosen.default
+            releases.current(tx, avatar.id).answers_with(chosen.default)
             for avatar in avatars.listed(tx, workspace.id)
         ]
         if models:

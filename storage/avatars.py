@@ -20,9 +20,9 @@ from storage.schema import AvatarRow
 class Avatar:
     """A persona. ``unknown`` is what it says when it does not know, ``suggestions`` are questions it opens with.
 
-    ``base_model`` is ``vendor:name``, or none to follow the setting ``models.default``; ``auto_approve`` says whether
-    members' better answers serve without a review, ``auto_activate`` whether a model that was tuned for it and passes its
-    evaluation answers without a person's word; ``release_id`` is the current release.
+    ``auto_approve`` says whether members' better answers serve without a review, ``auto_activate`` whether a model that was
+    tuned for it and passes its smoke test answers without a person's word; ``release_id`` is the current release, which says
+    what answers.
     """
 
     id: str
@@ -31,7 +31,6 @@ class Avatar:
     tagline: str
     colour: str
     picture: bytes | None
-    base_model: str | None
     unknown: str
     suggestions: tuple[str, ...]
     auto_approve: bool
@@ -45,7 +44,6 @@ _CHANGING = (
     "tagline",
     "colour",
     "picture",
-    "base_model",
     "unknown",
     "suggestions",
     "auto_approve",
@@ -83,7 +81,7 @@ def create(
     auto_activate: bool = False,
     person_id: str | None = None,
 ) -> Avatar:
-    """A new avatar with ``prompt`` as its prompt version 1, answering with that by release 1.
+    """A new avatar with ``prompt`` as its prompt version 1, answering with that and ``base_model`` by release 1.
 
     Raises ``Duplicate`` where the workspace has an avatar of that name, whatever its case.
     """
@@ -94,7 +92,6 @@ def create(
         tagline,
         colour,
         picture,
-        base_model,
         unknown,
         tuple(suggestions),
         auto_approve,
@@ -108,7 +105,13 @@ def create(
         raise _taken(name)
     version = prompts.add(tx, new.id, prompt, person_id=person_id)
     release = releases.add(
-        tx, new.id, model=None, prompt_version_id=version.id, person_id=person_id, why="created"
+        tx,
+        new.id,
+        model=None,
+        base_model=base_model,
+        prompt_version_id=version.id,
+        person_id=person_id,
+        why="created",
     )
     return replace(new, release_id=release.id)
 
@@ -133,7 +136,7 @@ def listed(tx: Tx, workspace_id: str) -> list[Avatar]:
 
 
 def update(tx: Tx, avatar_id: str, **changes: Any) -> Avatar:
-    """Change any of name, tagline, colour, picture, base_model, unknown, suggestions, auto_approve and auto_activate.
+    """Change any of name, tagline, colour, picture, unknown, suggestions, auto_approve and auto_activate.
 
     What it answers with is for ``releases.add``. Raises ``Missing``, and ``Duplicate`` where the new name is taken.
     """
@@ -166,5 +169,5 @@ def _json(texts: Sequence[str]) -> str:
 
 def _record(row: Row) -> Avatar:
     values = list(row)
-    values[8], values[9], values[10] = tuple(orjson.loads(row[8])), bool(row[9]), bool(row[10])
+    values[7], values[8], values[9] = tuple(orjson.loads(row[7])), bool(row[8]), bool(row[9])
     return Avatar(*values)

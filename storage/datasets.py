@@ -34,9 +34,10 @@ from storage.lineage import datasets_of_person as datasets_of_person
 from storage.lineage import lines_of_example as lines_of_example
 from storage.lineage import lines_of_exchange as lines_of_exchange
 from storage.lineage import lines_of_person as lines_of_person
+from storage.lineage import models_of as models_of
 from storage.lineage import unconsented as unconsented
 from storage.people import Author
-from storage.schema import DatasetAuthorRow, DatasetLineRow, DatasetRow, PersonRow
+from storage.schema import DatasetAuthorRow, DatasetLineRow, DatasetRow, PersonRow, TrainingRunRow
 
 SLICE = 5000
 """Rows that are deleted in one transaction."""
@@ -78,7 +79,7 @@ class NewLine:
 
 
 _dataset, _line, _author = table(DatasetRow), table(DatasetLineRow), table(DatasetAuthorRow)
-_person = table(PersonRow)
+_person, _run = table(PersonRow), table(TrainingRunRow)
 _LINE = select(*columns_of(DatasetLineRow, Line))
 _NUMBER = _dataset.c.number == bindparam("of_number")
 _READY = _dataset.c.status == "ready"
@@ -98,6 +99,11 @@ _THERE = select(_person.c.id).where(_person.c.id.in_(bindparam("ids", expanding=
 # And who is being forgotten at the same time is so after it, these rows included.
 _STILL_THERE = Statement(_THERE, _THERE.with_for_update(read=True, key_share=True))
 _ERASED = Statement(update(_dataset).where(_NUMBER).values(erased=_dataset.c.erased + bindparam("more")))
+_FORGOTTEN = Statement(
+    update(_run)
+    .where(_run.c.dataset_number == bindparam("of_number"))
+    .values(forgotten=_run.c.forgotten + bindparam("more"))
+)
 _FINISH = Statement(
     update(_dataset)
     .where(_NUMBER, _dataset.c.status == "building")
@@ -405,10 +411,10 @@ def line(tx: Tx, number: int, position: int) -> Line | None:
 # -- forgetting
 
 
-def erase(tx: Tx, person_id: str, exchange_ids: Iterable[str]) -> int:
-    """Delete every row that holds words of this person or came of one of these exchanges; how many.
+def erase(tx: Tx, person_id: str, exchange_ids: Iterable[str]) -> Mapping[int, int]:
+    """Delete every row that holds words of this person or came of one of these exchanges; how many, by dataset.
 
-    Each dataset counts what it lost.
+    Each dataset counts what it lost, and so does each training run that was given it.
     """
     whose = {"of_person": person_id}
     lost = Counter[int]({row[0]: row[1] for row in tx.rows(_COUNT_HOLDING, whose)})
@@ -422,7 +428,8 @@ def erase(tx: Tx, person_id: str, exchange_ids: Iterable[str]) -> int:
             lost[number] += 1
     for number, more in lost.items():
         tx.run(_ERASED, {"of_number": number, "more": more})
-    return lost.total()
+        tx.run(_FORGOTTEN, {"of_number": number, "more": more})
+    return lost
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, null, or_, select, update
 
-from storage import datasets, examples, ratings
+from storage import datasets, examples, ratings, verdicts
 from storage.database import Statement, Tx, table
 from storage.people import Forgotten, Person
 from storage.schema import (
@@ -97,6 +97,7 @@ def withdraw_words(tx: Tx, person_id: str) -> TakenBack:
 
     What they wrote stays in the log of the conversation. A reviewer's approval does not outweigh a withdrawal.
     """
+    verdicts.take_back(tx, person_id)
     found = examples.many(tx, _ids(tx, _EXAMPLES_WITH, of_person=person_id))
     serving = [example for example in found if example.status not in ("withdrawn", "rejected")]
     for example in serving:
@@ -112,8 +113,11 @@ def forget(tx: Tx, person: Person, *, liked: float = ratings.LIKED) -> Forgotten
     elsewhere = [rated for rated in _ids(tx, _RATED, of_person=person.id) if rated not in own]
     tx.run(_DROP_TOMBSTONES, {"of_person": person.id})  # nothing is left in them: they are not counted
     _run_each(tx, _DROP_PARTS, own)
+    verdicts.take_back(tx, person.id)
+    erased = datasets.erase(tx, person.id, own)
     forgotten = Forgotten(
-        dataset_lines=datasets.erase(tx, person.id, own),
+        dataset_lines=sum(erased.values()),
+        models=len(datasets.models_of(tx, erased)),
         examples=_drop_examples(tx, _resting_on(tx, _EXAMPLES_WITH, _EXAMPLES_OF, person.id, own)),
         preferences=_drop_preferences(
             tx, _resting_on(tx, _PREFERENCES_WITH, _PREFERENCES_OF, person.id, own)

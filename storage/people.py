@@ -122,13 +122,14 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How much of somebody was deleted."""
+    """How much of somebody was deleted; ``models`` were made with their words before, or are being made, and remain."""
 
     exchanges: int
     ratings: int
     examples: int
     preferences: int
     dataset_lines: int
+    models: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Releases: from now on this avatar answers with this model and this prompt version.
 
-The current release is the single truth of what answers. Its model may be none: then it is the avatar's base model, and
-where that is none too, the setting ``models.default``.
+The current release is the single truth of what answers: its model, which was tuned and activated; where that is none, its
+base model, which was chosen; where that is none too, the setting ``models.default``. So going back restores what answered.
 
 Going back *repeats* an earlier release as a new one. What came before a repeat is what came before the release that it
 repeats, so that going back again and again walks through the history and never toggles.
@@ -10,6 +10,7 @@ repeats, so that going back again and again walks through the history and never 
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
+from typing import Final
 
 import orjson
 from sqlalchemy import bindparam, select, update
@@ -20,19 +21,24 @@ from storage.errors import Missing
 from storage.numbering import following, last_of
 from storage.schema import AvatarRow, ReleaseRow, TrainingRunRow
 
+AS_BEFORE: Final = ""
+"""The base model of the release before, which may be none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
     """One line of an avatar's history; rolling back adds a line. ``why`` is for people.
 
     ``few_shot`` and ``evaluated``, which says what was seen of it before it answered anybody, are JSON. ``repeats`` is the
-    number of the release that this one goes back to, which repeats none itself.
+    number of the release that this one goes back to, which repeats none itself. ``base_model`` is what answers without
+    ``model``, or when that fails, as ``vendor:name``; none follows the setting ``models.default``.
     """
 
     id: str
     avatar_id: str
     number: int
     model: str | None
+    base_model: str | None
     prompt_version_id: str
     few_shot: str
     person_id: str | None
@@ -45,6 +51,10 @@ class Release:
     def root(self) -> int:
         """Its place in the history: its number, or that of the release that it repeats."""
         return self.repeats or self.number
+
+    def answers_with(self, default: str) -> str:
+        """Which model that is, as ``vendor:name``; ``default`` is the setting ``models.default``."""
+        return self.model or self.base_model or default
 
 
 _release, _avatar, _run = table(ReleaseRow), table(AvatarRow), table(TrainingRunRow)
@@ -79,19 +89,26 @@ def add(
     *,
     model: str | None,
     prompt_version_id: str,
+    base_model: str | None = AS_BEFORE,
     person_id: str | None = None,
     why: str = "",
     few_shot: str = "{}",
     evaluated: str = "{}",
     repeats: int | None = None,
 ) -> Release:
-    """A release with the avatar's next number; it answers from now on. Raises ``Missing`` without the avatar."""
+    """A release with the avatar's next number; it answers from now on. Raises ``Missing`` without the avatar.
+
+    The base model stays that of the release before unless it is given.
+    """
     number = following(tx, _LAST, avatar_id)
+    if base_model == AS_BEFORE:
+        base_model = current(tx, avatar_id).base_model
     new = Release(
         ids.new_id(),
         avatar_id,
         number,
         model,
+        base_model,
         prompt_version_id,
         few_shot,
         person_id,

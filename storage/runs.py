@@ -62,7 +62,8 @@ class Run:
     ``place`` is where it was launched and ``message`` the platform's id of the one message that tells of it; ``told`` is
     the state that was told there last, ``seen`` the id of the last event that the vendor told. ``quiet`` counts the polls
     since anything changed and ``idle_ms`` the time, ``looked`` how often a job was looked for in vain after its creation
-    was asked for, ``failures`` the steps in a row that failed.
+    was asked for, ``failures`` the steps in a row that failed. ``forgotten`` rows of
+    its dataset were erased since it was prepared, because of whose words they held.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Run:
     quiet: int
     looked: int
     failures: int
+    forgotten: int
     idle_ms: int
     polled_at: int | None
     next_at: int | None
@@ -153,7 +155,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A model that a run made; ``step`` is a checkpoint's, ``None`` for the last state. ``at`` is when the run ended."""
+    """A model that a run made; ``step`` is a checkpoint's, ``None`` for the last state. ``at`` is when the run ended.
+
+    ``forgotten`` of the rows that it was made with were erased since: somebody whose words they held asked to be forgotten.
+    """
 
     run_id: str
     run_number: int
@@ -164,6 +169,7 @@ class Tuned:
     model: str
     step: int | None
     at: int
+    forgotten: int
 
 
 _JSON: Final = ("hyperparameters", "files", "uploaded", "checkpoints", "estimate", "place")
@@ -251,7 +257,7 @@ def create(tx: Tx, new: NewRun) -> Run:
     now = clock.now()
     values: dict[str, Any] = dict.fromkeys(_NAMES)
     values |= dict.fromkeys(("wanted", "job_id", "model", "said", "error", "trouble", "message", "told"), "")
-    values |= dict.fromkeys(("polls", "quiet", "looked", "failures", "idle_ms"), 0)
+    values |= dict.fromkeys(("polls", "quiet", "looked", "failures", "forgotten", "idle_ms"), 0)
     values |= {field.name: getattr(new, field.name) for field in fields(NewRun)}
     values |= {"id": ids.new_id(), "number": numbering.fresh(tx, "run")[0], "state": "prepared", "seen": ""}
     values |= {"place": new.place or {}, "uploaded": [], "checkpoints": [], "lease_by": ""}
@@ -366,7 +372,8 @@ def models(tx: Tx, workspace_id: str) -> list[Tuned]:
         names: list[tuple[str, int | None]] = [(run.model, None)] if run.model else []
         names += [(str(each["model"]), int(each["step"])) for each in run.checkpoints]
         of = (run.id, run.number, run.dataset_number, run.avatar_id, run.vendor, run.base_model)
-        found += [Tuned(*of, name, step, run.ended_at or 0) for name, step in dict(names).items()]
+        made = (run.ended_at or 0, run.forgotten)
+        found += [Tuned(*of, name, step, *made) for name, step in dict(names).items()]
     return found
 
 

@@ -69,7 +69,6 @@ class AvatarRow(SQLModel, table=True):
     tagline: str = ""
     colour: str = ""
     picture: bytes | None = None
-    base_model: str | None = None  # vendor:name; without one it follows models.default
     unknown: str = ""
     suggestions: str = "[]"
     auto_approve: bool = False
@@ -100,7 +99,8 @@ class ReleaseRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     avatar_id: str = Field(foreign_key="avatar.id")
     number: int
-    model: str | None = None  # vendor:name; without one the avatar's base model
+    model: str | None = None  # vendor:name; without one the base model
+    base_model: str | None = None  # vendor:name; without one it follows models.default
     prompt_version_id: str = Field(foreign_key="prompt_version.id")
     few_shot: str = "{}"
     person_id: str | None = None
@@ -440,12 +440,37 @@ class VerdictRow(SQLModel, table=True):
     """What moderation said of a row, by the hash of its content, so that nothing is asked twice."""
 
     __tablename__ = "verdict"
+    __table_args__ = (
+        Index(
+            "ix_verdict_flagged",
+            "workspace_id",
+            "at",
+            "hash",
+            sqlite_where=text("flagged"),
+            postgresql_where=text("flagged"),
+        ),
+    )
     workspace_id: str = Field(primary_key=True)
     hash: str = Field(primary_key=True)
     flagged: bool
     categories: str = Field(default="[]", sa_column=_text())  # JSON list
     released: bool = False  # a person let it pass
+    rejected: bool = False  # a person keeps it out, whatever is said before it
+    said: str = ""  # names the question and the replies of a flagged row
+    content: str | None = Field(
+        default=None, sa_column=Column(Text)
+    )  # the flagged row, until somebody decides
     at: int = Field(sa_column=_time())
+
+
+class VerdictAuthorRow(SQLModel, table=True):
+    """Whose words are inside a row that is kept to be decided on."""
+
+    __tablename__ = "verdict_author"
+    __table_args__ = (Index("ix_verdict_author_person", "person_id"), {"sqlite_with_rowid": False})
+    workspace_id: str = Field(primary_key=True)
+    hash: str = Field(primary_key=True)
+    person_id: str = Field(primary_key=True)
 
 
 class TrainingRunRow(SQLModel, table=True):
@@ -492,6 +517,7 @@ class TrainingRunRow(SQLModel, table=True):
     quiet: int = 0
     looked: int = 0
     failures: int = 0
+    forgotten: int = 0  # rows it was given that were erased since, because of whose words they held
     idle_ms: int = Field(sa_column=_time())
     polled_at: int | None = Field(default=None, sa_column=_time(nullable=True))
     next_at: int | None = Field(default=None, sa_column=_time(nullable=True))

@@ -273,6 +273,7 @@ def rollback(
         tx,
         avatar_id,
         model=wanted.model,
+        base_model=wanted.base_model,
         prompt_version_id=wanted.prompt_version_id,
         person_id=person_id,
         why=why,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adapters.platforms.base import Access, Answer, Call, Command, Field, Param, Table, UserError
 from bot.scenes import named
 from bot.services import Services
-from storage import audit, avatars, channels, examples, workspaces
+from storage import audit, avatars, channels, examples, releases, workspaces
 from storage.avatars import Avatar
 from storage.database import Tx
 from storage.errors import Duplicate
@@ -45,6 +45,12 @@ def commands(services: Services) -> tuple[Command, ...]:
     approve = Param(
         "auto_approve", "whether proposed examples are used unreviewed", "choice", choices=("yes", "no")
     )
+    activate = Param(
+        "auto_activate",
+        "whether a model tuned for it that passes its smoke test answers unasked",
+        "choice",
+        choices=("yes", "no"),
+    )
     return (
         Command("avatar list", "list the avatars", list_),
         Command(
@@ -64,7 +70,7 @@ def commands(services: Services) -> tuple[Command, ...]:
             "change an avatar; its prompt is changed with `/prompt edit`",
             edit,
             access=Access.TRAINER,
-            params=(name, Param("rename", "its new name"), tagline, colour, unknown, approve),
+            params=(name, Param("rename", "its new name"), tagline, colour, unknown, approve, activate),
         ),
         Command(
             "avatar use",
@@ -88,9 +94,12 @@ def commands(services: Services) -> tuple[Command, ...]:
 async def _list(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
 
-    def gather(tx: Tx) -> list[tuple[Avatar, int]]:
+    def gather(tx: Tx) -> list[tuple[Avatar, str | None, int]]:
         every = avatars.listed(tx, scene.workspace.id)
-        return [(each, examples.count(tx, each.id, "approved")) for each in every]
+        return [
+            (each, releases.current(tx, each.id).base_model, examples.count(tx, each.id, "approved"))
+            for each in every
+        ]
 
     found = await services.database.read(gather)
     default = services.configuration.settings.models.default
@@ -98,13 +107,22 @@ async def _list(services: Services, call: Call) -> Answer:
         (
             "●" if each.id == scene.avatar.id else "",
             each.name,
-            each.base_model or f"{default} (default)",
+            base_model or f"{default} (default)",
             str(count),
             each.tagline,
         )
-        for each, count in found
+        for each, base_model, count in found
     )
-    data = [{"name": each.name, "examples": count, "tagline": each.tagline} for each, count in found]
+    data = [
+        {
+            "name": each.name,
+            "examples": count,
+            "tagline": each.tagline,
+            "auto_approve": each.auto_approve,
+            "auto_activate": each.auto_activate,
+        }
+        for each, _, count in found
+    ]
     return Answer(table=Table(("here", "name", "base model", "examples", "tagline"), rows), data=data)
 
 
@@ -161,10 +179,13 @@ async def _edit(services: Services, call: Call) -> Answer:
     for key in ("tagline", "unknown"):
         if call.text(key):
             changes[key] = call.text(key)
-    if call.text("auto_approve"):
-        changes["auto_approve"] = call.text("auto_approve") == "yes"
+    for key in ("auto_approve", "auto_activate"):
+        if call.text(key):
+            changes[key] = call.text(key) == "yes"
     if not changes:
-        raise UserError("Say what to change: rename, tagline, colour, unknown or auto_approve.")
+        raise UserError(
+            "Say what to change: rename, tagline, colour, unknown, auto_approve or auto_activate."
+        )
 
     def edit(tx: Tx) -> Avatar:
         avatar = named(tx, scene.workspace, call.text("name"))
@@ -184,10 +205,13 @@ async def _edit(services: Services, call: Call) -> Answer:
         raise UserError(
             f"There is an avatar named {changes['name']!r} already; choose another name."
         ) from None
-    changed = ", ".join(sorted(changes))
-    return Answer(
-        f"{avatar.name} is changed: {changed}.", data={"name": avatar.name, "changed": sorted(changes)}
-    )
+    said = f"{avatar.name} is changed: {', '.join(sorted(changes))}."
+    if changes.get("auto_activate"):
+        said += (
+            f" A model that is tuned for {avatar.name} and passes its smoke test answers from then on; `/finetune rollback` "
+            "takes it back."
+        )
+    return Answer(said, data={"name": avatar.name, "changed": sorted(changes)})
 
 
 async def _use(services: Services, call: Call) -> Answer:

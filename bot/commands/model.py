@@ -10,8 +10,9 @@ from adapters.vendors.base import ModelInfo, VendorError
 from bot.commands.talk import shorten
 from bot.scenes import Scene
 from bot.services import Services
-from storage import audit, avatars, releases
+from storage import audit, releases
 from storage.database import Tx
+from storage.releases import Release
 
 
 def commands(services: Services) -> tuple[Command, ...]:
@@ -78,26 +79,30 @@ async def _model(services: Services, call: Call) -> Answer:
     if wanted is not None:
         await _check(services, scene, wanted)
     after = wanted or services.configuration.settings.models.default
-    await services.database.write(lambda tx: _choose(tx, scene, wanted))
+    added = await services.database.write(lambda tx: _choose(tx, scene, wanted))
+    if added is None:
+        return Answer(f"{scene.avatar.name} answers with {after} already.", data={"model": after})
     return Answer(
-        f"{scene.avatar.name} answers with {after} from the next message on.", data={"model": after}
+        f"{scene.avatar.name} answers with {after} from the next message on: release {added.number}.",
+        data={"model": after},
     )
 
 
-def _choose(tx: Tx, scene: Scene, model: str | None) -> None:
-    """Set the base model; a release that names a model of its own gives way to one that does not."""
-    avatars.update(tx, scene.avatar.id, base_model=model)
+def _choose(tx: Tx, scene: Scene, model: str | None) -> Release | None:
+    """A release with this base model and no other above it; ``None`` where that answers already."""
     release = releases.held(tx, scene.avatar.id)
-    if release.model is not None:
-        releases.add(
-            tx,
-            scene.avatar.id,
-            model=None,
-            prompt_version_id=release.prompt_version_id,
-            person_id=scene.person.id,
-            why=f"the base model was chosen: {model or 'the default'}",
-            few_shot=release.few_shot,
-        )
+    if release.model is None and release.base_model == model:
+        return None
+    added = releases.add(
+        tx,
+        scene.avatar.id,
+        model=None,
+        base_model=model,
+        prompt_version_id=release.prompt_version_id,
+        person_id=scene.person.id,
+        why=f"the base model was chosen: {model or 'the default'}",
+        few_shot=release.few_shot,
+    )
     audit.write(
         tx,
         scene.workspace.id,
@@ -106,6 +111,7 @@ def _choose(tx: Tx, scene: Scene, model: str | None) -> None:
         target=scene.avatar.name,
         detail={"model": model or "default"},
     )
+    return added
 
 
 async def _check(services: Services, scene: Scene, model: str) -> None:

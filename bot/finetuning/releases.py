@@ -56,7 +56,7 @@ async def activate(services: Services, call: Call) -> Answer:
         await note(services, scene, "finetune activate", avatar.name, detail)
         raise UserError(
             f"{model} does not answer: {seen.error.rstrip('.')}. Nothing was changed; {avatar.name} answers with "
-            f"{services.conversations.model(avatar, now)} as before."
+            f"{services.conversations.model(now)} as before."
         )
     remarks = _remarks(seen)
     if isinstance(trained_under, int) and trained_under != version.number:
@@ -122,7 +122,7 @@ def _ask(
     doubtful: bool,
 ) -> Answer:
     """What was seen, and the question whether it shall be so."""
-    present = services.conversations.model(avatar, now)
+    present = services.conversations.model(now)
     question = (
         f"{avatar.name} answers with {present} (release {now.number}). Activate {model} "
         f"{'all the same' if doubtful else 'for everybody'}, from the next message on?"
@@ -196,11 +196,11 @@ async def rollback(services: Services, call: Call) -> Answer:
         return avatar, now, wanted, versions[0], versions[1]
 
     avatar, now, wanted, present_version, wanted_version = await services.database.read(read)
-    model = services.conversations.model(avatar, wanted)
+    model = services.conversations.model(wanted)
     what = f"{model} and prompt version {wanted_version}"
     data = {"avatar": avatar.name, "from": now.number, "repeats": wanted.number, "model": model}
     if not call.confirmed and instead_of is None:
-        present = services.conversations.model(avatar, now)
+        present = services.conversations.model(now)
         question = (
             f"{avatar.name} answers by release {now.number}, with {present} and prompt version {present_version}. "
             f"Go back to release {wanted.number}, with {what}, for everybody?"
@@ -253,7 +253,7 @@ async def list_(services: Services, call: Call) -> Answer:
             "number": each.number,
             "active": each.id == found[0].id,
             "model": each.model,
-            "answers_with": services.conversations.model(avatar, each),
+            "answers_with": services.conversations.model(each),
             "prompt_version": versions[each.prompt_version_id],
             "by": names[each.person_id or ""] or None,
             "why": each.why,

@@ -41,7 +41,7 @@ async def models(services: Services, call: Call) -> Answer:
     def gather(tx: Tx) -> tuple[list[Tuned], Mapping[str, Run], Mapping[int, str], Mapping[str, list[str]]]:
         active: dict[str, list[str]] = {}
         for avatar in avatars.listed(tx, scene.workspace.id):
-            model = services.conversations.model(avatar, releases.current(tx, avatar.id))
+            model = services.conversations.model(releases.current(tx, avatar.id))
             active.setdefault(model, []).append(avatar.name)
         return (
             runs.models(tx, scene.workspace.id),
@@ -155,7 +155,7 @@ async def try_(services: Services, call: Call) -> Answer:
         return release, context.read(tx, avatar, release, call.place.channel, "", text, rules)
 
     release, shown = await services.database.read(read)
-    model, present = full_name(tuned), services.conversations.model(avatar, release)
+    model, present = full_name(tuned), services.conversations.model(release)
     rehearsal = Rehearsal(services.models, settings, unknown=avatar.unknown)
     await note(services, scene, "finetune try", model, {"avatar": avatar.name})
     await call.progress(f"Asking {model} …")

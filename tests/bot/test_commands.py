@@ -89,6 +89,10 @@ async def releases_here(theatre: Theatre) -> list[Release]:
     return await theatre.database.read(lambda tx: releases.listed(tx, avatar.id))
 
 
+async def base_model_here(theatre: Theatre) -> str | None:
+    return (await theatre.services.scenes.find(HERE, ADA)).release.base_model
+
+
 async def last_audit(theatre: Theatre) -> tuple[str, str]:
     scene = await theatre.services.scenes.find(HERE, ADA)
     entry = (await theatre.database.read(lambda tx: audit.listed(tx, scene.workspace.id, 1)))[0]
@@ -178,7 +182,7 @@ async def test_an_avatar_is_created_with_its_first_release(theatre: Theatre) -> 
     )
     assert told(answer)["name"] == "Zed the Second"
     zed = await theatre.database.read(lambda tx: avatars.get(tx, str(told(answer)["id"])))
-    assert (zed.tagline, zed.colour, zed.base_model) == ("a Z", "#123abc", None)
+    assert (zed.tagline, zed.colour) == ("a Z", "#123abc")
     (release,) = await theatre.database.read(lambda tx: releases.listed(tx, zed.id))
     assert (release.number, release.model) == (1, None)
     assert (
@@ -213,7 +217,8 @@ async def test_avatars_are_listed_with_the_one_that_answers_here(school: Theatre
         ("", "Guide", "scripted:one (default)"),
         ("●", "Zed", "scripted:one (default)"),
     ]
-    assert listed(answer)[1] == {"name": "Zed", "examples": 1, "tagline": ""}
+    unset = {"auto_approve": False, "auto_activate": False}
+    assert listed(answer)[1] == {"name": "Zed", "examples": 1, "tagline": "", **unset}
 
 
 async def test_an_avatar_is_changed(school: Theatre) -> None:
@@ -434,10 +439,10 @@ async def test_the_model_is_shown_and_chosen(theatre: Theatre) -> None:
     assert "for a trainer" in await refused(theatre, "model", who=BOB, name="scripted:two")
     await done(theatre, "model", name="scripted:two")
     await theatre.say("hello")
-    assert (theatre.model.asked[-1].model, (await avatar_here(theatre)).base_model) == ("two", "scripted:two")
+    assert (theatre.model.asked[-1].model, await base_model_here(theatre)) == ("two", "scripted:two")
     await done(theatre, "model", name="default")
     assert told(await done(theatre, "model")) == {"model": "scripted:one"}
-    assert (await avatar_here(theatre)).base_model is None
+    assert await base_model_here(theatre) is None
     assert await last_audit(theatre) == ("model", "Guide")
     listing = await done(theatre, "models")
     assert {"scripted:one", "scripted:two", "embedded:base"} <= {each["model"] for each in listed(listing)}
@@ -458,7 +463,7 @@ async def test_the_model_is_shown_and_chosen(theatre: Theatre) -> None:
 )
 async def test_a_model_that_is_not_there_is_not_chosen(theatre: Theatre, name: str, said: str) -> None:
     assert said in await refused(theatre, "model", name=name)
-    assert (await avatar_here(theatre)).base_model is None
+    assert await base_model_here(theatre) is None
 
 
 async def test_a_base_model_takes_the_place_of_a_released_one(theatre: Theatre) -> None:
@@ -472,6 +477,8 @@ async def test_a_base_model_takes_the_place_of_a_released_one(theatre: Theatre) 
     await done(theatre, "model", name="scripted:two")
     assert [each.model for each in await releases_here(theatre)] == [None, "scripted:tuned", None]
     assert told(await done(theatre, "model")) == {"model": "scripted:two"}
+    assert "answers with scripted:two already" in (await done(theatre, "model", name="scripted:two")).text
+    assert len(await releases_here(theatre)) == 3
 
 
 # Privacy

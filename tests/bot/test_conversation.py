@@ -24,7 +24,7 @@ from adapters.vendors.base import (
     Usage,
     VendorError,
 )
-from storage import avatars, clock, examples, exchanges, releases, statistics, workspaces
+from storage import clock, examples, exchanges, releases, statistics, workspaces
 from storage.database import Database
 from storage.examples import NewExample
 from storage.exchanges import Exchange
@@ -487,17 +487,15 @@ async def test_a_workspace_sees_nothing_of_another(theatre: Theatre) -> None:
     assert (stats.exchanges, stats.people, stats.rated) == (1, 1, 0)
 
 
-async def test_the_release_chooses_the_model_then_the_avatar_then_the_settings(theatre: Theatre) -> None:
+async def test_the_release_chooses_the_model_then_its_base_model_then_the_settings(theatre: Theatre) -> None:
     await theatre.say("one")
     scene = await theatre.services.scenes.find(HERE, ADA)
-    await theatre.database.write(lambda tx: avatars.update(tx, scene.avatar.id, base_model="scripted:two"))
-    await theatre.say("two")
-    await theatre.database.write(
-        lambda tx: releases.add(
-            tx, scene.avatar.id, model="scripted:three", prompt_version_id=scene.release.prompt_version_id
+    id_, prompt = scene.avatar.id, scene.release.prompt_version_id
+    for named in ({"model": None, "base_model": "scripted:two"}, {"model": "scripted:three"}):
+        await theatre.database.write(
+            lambda tx, named=named: releases.add(tx, id_, prompt_version_id=prompt, **named)
         )
-    )
-    await theatre.say("three")
+        await theatre.say("next")
     assert [each.model for each in theatre.model.asked] == ["one", "two", "three"]
     assert [each.model for each in await every(theatre)] == ["scripted:one", "scripted:two", "scripted:three"]
 

@@ -17,7 +17,7 @@ from adapters.vendors.base import Unavailable
 from bot import schedule
 from bot.schedule import Schedule, shutdown_dates, warn_of_shutdowns
 from bot.services import Services
-from storage import avatars, clock, releases
+from storage import clock, releases
 from storage.database import Database
 from tests.bot.theatre import ADA, ELSEWHERE, HERE, Scripted, Theatre, play
 
@@ -207,13 +207,12 @@ async def test_who_has_released_it_is_warned(theatre: Theatre, stage: Stage) -> 
     scene = await theatre.services.scenes.find(HERE, ADA)
 
     def release(tx: Any) -> None:
-        avatars.update(tx, scene.avatar.id, base_model="scripted:three")
-        prompt = scene.release.prompt_version_id
-        releases.add(tx, scene.avatar.id, model="scripted:two", prompt_version_id=prompt)
+        prompt, of = scene.release.prompt_version_id, "scripted:three"
+        releases.add(tx, scene.avatar.id, model="scripted:two", base_model=of, prompt_version_id=prompt)
 
     await theatre.database.write(release)
     await warn_of_shutdowns(theatre.services)
-    ((workspace, text),) = stage.told  # the avatar's own model does not answer while the release names one
+    ((workspace, text),) = stage.told  # the base model does not answer while the release names one
     assert (workspace, text.split()[0]) == ("guild", "scripted:two")
 
 

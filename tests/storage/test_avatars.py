@@ -38,6 +38,7 @@ async def test_creating_one_writes_prompt_version_and_release_1(database: Databa
         assert release == releases.get(tx, release.id)
         assert avatar.release_id == release.id
         assert (release.number, release.model, release.person_id) == (1, None, "somebody")
+        assert release.base_model == "embedded:base"
         version = prompts.get(tx, release.prompt_version_id)
         assert (version.number, version.text, version.source) == (1, "You are Bea.", "hand")
         assert version.person_id == "somebody"
@@ -65,13 +66,13 @@ async def test_updating_changes_what_was_named(database: Database) -> None:
     stage = await set_stage(database)
     id_ = stage.avatar.id
     changed = await database.write(
-        lambda tx: avatars.update(tx, id_, name="ada", suggestions=["One?"], base_model="openai:x")
+        lambda tx: avatars.update(tx, id_, name="ada", suggestions=["One?"], auto_activate=True)
     )
-    assert (changed.name, changed.suggestions, changed.base_model) == ("ada", ("One?",), "openai:x")
+    assert (changed.name, changed.suggestions, changed.auto_activate) == ("ada", ("One?",), True)
     assert changed.release_id == stage.avatar.release_id
     assert await database.read(lambda tx: avatars.get(tx, id_)) == changed
-    unset = await database.write(lambda tx: avatars.update(tx, id_, base_model=None))
-    assert unset.base_model is None
+    unset = await database.write(lambda tx: avatars.update(tx, id_, auto_activate=False))
+    assert not unset.auto_activate
     await database.write(lambda tx: avatars.create(tx, stage.workspace.id, "Bea", prompt="p"))
     with pytest.raises(Duplicate):
         await database.write(lambda tx: avatars.update(tx, id_, name="BEA"))

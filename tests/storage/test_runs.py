@@ -234,8 +234,8 @@ async def test_models_are_those_of_runs_that_went_well(database: Database, hands
     await change(database, other, state="failed", model="n")
     of = (run.id, run.number, 7, stage.avatar.id, "openai", "small")
     assert await database.read(lambda tx: runs.models(tx, stage.workspace.id)) == [
-        Tuned(*of, "m", None, START),
-        Tuned(*of, "m:1", 10, START),
+        Tuned(*of, "m", None, START, 0),
+        Tuned(*of, "m:1", 10, START, 0),
     ]
 
 
