@@ -48,6 +48,7 @@ MAX_BYTES: Final = 256 * 1024 * 1024
 MAX_PAIRS: Final = 200_000
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_CHECKPOINT: Final = re.compile(r".+-epoch-\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,19 @@ def path_of(models_dir: Path | None, name: str) -> Path:
 
 
 def names(models_dir: Path | None) -> list[str]:
-    """The names of the artefacts in a directory, sorted; a directory that is missing has none."""
+    """The names of the artefacts in a directory, sorted; a directory that is missing has none.
+
+    Checkpoints are left out: they are known to whoever trained them, and answer from that one's rows.
+    """
     if models_dir is None or not models_dir.is_dir():
         return []
-    return sorted(path.stem for path in models_dir.glob("*.json") if _NAME.fullmatch(path.stem))
+    found = (path.stem for path in models_dir.glob("*.json"))
+    return sorted(name for name in found if _NAME.fullmatch(name) and not _CHECKPOINT.fullmatch(name))
+
+
+def checkpoint(model: str, epoch: int) -> str:
+    """What the state of a model after an epoch is called."""
+    return f"{model}-epoch-{epoch}"
 
 
 def load(path: Path) -> Artefact:
@@ -160,7 +170,7 @@ def save(artefact: Artefact, models_dir: Path) -> Path:
     if artefact.name == "base" or not _NAME.fullmatch(artefact.name):
         raise ValueError(f"{artefact.name!r} cannot be the name of a model")
     models_dir.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=models_dir, prefix=".", suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=models_dir, prefix=f".{artefact.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(dump(artefact))
@@ -172,6 +182,12 @@ def save(artefact: Artefact, models_dir: Path) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def drop_unfinished(models_dir: Path, name: str) -> None:
+    """Delete what a crash left of writing this model or its checkpoints: it holds rows too."""
+    for path in models_dir.glob(f".{name}[.-]*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 @cache

@@ -150,7 +150,7 @@ class Embedded:
         return 0.0
 
     async def models(self) -> Sequence[ModelInfo]:
-        """``base`` and the artefacts in the models directory."""
+        """``base`` and the artefacts in the models directory, checkpoints aside."""
         trained = await asyncio.to_thread(artefacts.names, self._models_dir)
         return (
             ModelInfo(BASE, "answers only from its examples; no key, no download"),

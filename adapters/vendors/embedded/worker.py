@@ -133,7 +133,7 @@ class Work:
         )
 
     def _checkpoint(self, course: Course, seen: Epoch, step: int) -> None:
-        name = f"{self._task.model}-epoch-{seen.number}"
+        name = artefacts.checkpoint(self._task.model, seen.number)
         model = course.artefact(name, self._made(course, seen.number, None, None))
         artefacts.save(model, self._models)
         known = [one for one in self._progress.checkpoints if one[1] < step]

@@ -26,7 +26,7 @@ from adapters.vendors.base import (
     Turn,
 )
 from adapters.vendors.embedded import Embedded, chat_model
-from adapters.vendors.embedded.artefact import Artefact, base, digest, dump, load, save
+from adapters.vendors.embedded.artefact import Artefact, base, checkpoint, digest, dump, load, save
 from adapters.vendors.embedded.fit import Pair, epochs, fit, floor_for, matrix
 from adapters.vendors.embedded.model import UNKNOWN, Loaded, chunks
 from adapters.vendors.embedded.similarity import FEATURES, Weights, features, score, typo
@@ -268,7 +268,9 @@ def test_an_artefact_answers_from_what_it_was_trained_on(tmp_path: Path) -> None
     model = Embedded(tmp_path)
     said, end = ask(model, "when is the workshop open?", name="counsel-3")
     assert (said, end.example_ids, end.known) == (WORKSHOP.assistant, ("workshop",), True)
+    save(replace(trained(), name=checkpoint("counsel-3", 12)), tmp_path)
     assert [info.name for info in asyncio.run(model.models())] == ["base", "counsel-3"]
+    assert ask(model, WIFI.user, name="counsel-3-epoch-12")[1].known  # for whoever knows it
     # What an avatar was shown for this message wins over what it was trained on.
     assert (
         ask(model, WIFI.user, replace(WIFI, assistant="It changed.", id="new"), name="counsel-3")[0]
