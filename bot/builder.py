@@ -23,14 +23,16 @@ import bot.lean  # noqa: F401  # pyright: ignore[reportUnusedImport] - before an
 from adapters.platforms.base import UserError
 from adapters.vendors.base import VendorError
 from bot.settings import DatasetSettings
-from storage import people
+from storage import candidates, people
 from storage.database import Database
 from storage.errors import StorageError
 from training.collect import Selection
+from training.crew import worth
 from training.datasets import Built, Order, build
 from training.moderation import Moderation
 from training.privacy import Redactor
 from training.rows import to_json
+from training.worker import GC
 
 NICE = 10
 """How far the process stands back for those that answer people."""
@@ -63,8 +65,7 @@ def main() -> int:
     """Build what standard input orders. Returns the exit code: 0 also where the end is a sentence for the person."""
     with suppress(OSError):
         os.nice(NICE)
-    # Rows come and go by the thousand and hold no cycles: looking for these as often as usual takes a tenth of the time.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(*GC)
     told = orjson.loads(sys.stdin.buffer.readline())
     return asyncio.run(_run(told))
 
@@ -111,6 +112,7 @@ async def _built(told: Mapping[str, Any]) -> dict[str, Any]:
                     checker=Moderation(moderator, quarantine) if checks else None,
                     progress=_progress,
                     folder=Path(told["folder"]),
+                    workers=await _workers(configuration.settings.datasets, database, order.avatar_id),
                 )
             finally:
                 if moderator is not None:
@@ -122,6 +124,14 @@ async def _built(told: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - logged, and told in one sentence
         return {"sentence": report(error)}
     return {"built": built_data(built)}
+
+
+async def _workers(settings: DatasetSettings, database: Database, avatar_id: str) -> int:
+    """How many processes read for this one."""
+    if settings.privacy == "presidio":
+        return 0  # its models take more memory than they are worth several times
+    totals = await database.read(lambda tx: candidates.totals(tx, avatar_id))
+    return worth(totals.exchanges, settings.workers)
 
 
 async def _redactor(settings: DatasetSettings, database: Database, workspace_id: str) -> Redactor | None:

@@ -161,7 +161,7 @@ class FeedbackSettings(_Section):
 
 
 class DatasetSettings(_Section):
-    """What goes into a dataset, and when it is large enough. Shares are 0..1."""
+    """What goes into a dataset, and when it is large enough. Shares are 0..1; ``workers`` is 0 for one on each core."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
     eligible: Annotated[int, Field(ge=1)] = 50
@@ -178,6 +178,7 @@ class DatasetSettings(_Section):
     presidio_model: str = "en_core_web_lg"
     links: Literal["all", "secret"] = "all"
     moderation: ModelName | Literal[""] = ""
+    workers: Annotated[int, Field(ge=0, le=64)] = 0
 
 
 class FinetuneSettings(_Section):

@@ -13,6 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import compress, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,19 +24,18 @@ from numpy.typing import NDArray
 
 from adapters.platforms.base import Progress
 from storage import candidates, datasets
-from storage.candidates import Talk
-from storage.database import Database, Tx
+from storage.database import Database
 from storage.datasets import Dataset, NewDataset, NewLine
 from training.choosing import cap_persons, cap_rows, keep_best, ranked
-from training.collect import Candidate, Collector, Redactor, Selection
+from training.collect import Redactor, Selection
+from training.crew import Crew
 from training.duplicates import Duplicates
-from training.quality import Fact, Quality, Report, warnings
+from training.quality import Report, report, warnings
+from training.reading import Reader, Source, Stretch, stretches
 from training.rows import Row
-from training.staging import Comparing, Staged, Staging
+from training.staging import Part, Staged, Staging
 from training.wording import Languages
 
-PAGE: Final = 100  # conversations read at once
-EXAMPLES: Final = 500  # examples or preferences read at once
 LINES: Final = 100  # written in one commit: the writer of the chat waits for no more than these
 SAMPLES: Final = 5
 
@@ -98,13 +98,16 @@ async def build(
     checker: Checker | None = None,
     progress: Progress,
     folder: Path | None = None,
+    workers: int = 0,
 ) -> Built:
-    """Build a dataset. Nothing is left of a build that is cancelled or fails. Raises ``StorageError``, ``VendorError``.
+    """Build a dataset. Nothing is left of a build that is cancelled or fails.
 
-    ``folder`` is where the candidates wait meanwhile, about twice their size.
+    ``folder`` is where the candidates wait meanwhile, about twice their size. ``workers`` is the number of processes that
+    read for this one, none where it is 0; whatever it is, the same comes out. Raises ``StorageError``, ``VendorError``, and
+    ``UserError`` where one of these processes is killed.
     """
     with TemporaryDirectory(prefix="understudy-", dir=folder) as kept:
-        building = _Building(database, order, redactor, checker, progress, Path(kept))
+        building = _Building(database, order, redactor, checker, progress, Path(kept), workers)
         try:
             return await building.run()
         finally:
@@ -120,140 +123,98 @@ class _Building:
         checker: Checker | None,
         progress: Progress,
         folder: Path,
+        workers: int,
     ) -> None:
         self._database = database
         self._order = order
         self._checker = checker
         self._progress = progress
-        self._folder = folder
-        self._collector = Collector(order.selection, redactor)
-        self._staging = Staging(folder, order.validation)
+        self._workers = workers
+        self._source = Source(order.avatar_id, order.selection, redactor, order.validation, folder)
+        self._staging = Staging(folder)
         self._duplicates = Duplicates(folder, threshold=order.near)
-        languages = Languages()
-        self._before, self._after = Quality(languages_of=languages), Quality(languages_of=languages)
-        self._samples: list[Row] = []
+        self._left: Counter[str] = Counter()
         self._seen = 0
 
     async def run(self) -> Built:
-        await self._collect()
+        if not self._workers:
+            return await self._run(None)
+        async with Crew(self._database.url, self._source, self._workers) as crew:
+            return await self._run(crew)
+
+    def close(self) -> None:
+        self._duplicates.close()
+
+    async def _run(self, crew: Crew | None) -> Built:
+        await self._collect(crew)
+        if crew is not None:
+            await crew.shrink()
         await self._progress("Looking for duplicates", _COLLECTED)
         kept = await self._choose()
         kept = await self._check(kept)
-        validation = np.frombuffer(self._staging.validation, dtype=np.int8).astype(bool)
+        # Its languages take a second or two to name, in which the rows are frozen.
+        reporting = asyncio.create_task(self._reports(kept, crew))
+        try:
+            return await self._end(kept, reporting)
+        finally:
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)
+
+    async def _end(self, kept: NDArray[np.bool_], reporting: asyncio.Task[Mapping[str, Any]]) -> Built:
+        validation = self._staging.column("validation")
         held_out = int(np.count_nonzero(kept & validation))
         sizes = int(np.count_nonzero(kept)) - held_out, held_out
         hash_ = self._hash(kept, validation)
-        # Once through all that is kept: to freeze it, and to see what it is like.
-        lines = self._lines(kept, validation, set(sampled(sum(sizes), hash_)))
+        places = np.flatnonzero(kept)[sampled(sum(sizes), hash_)]
+        samples = tuple(self._staging.rows_at(places))
         wanted = sum(sizes) > 0 and not self._order.dry_run
         dataset = await self._known(hash_) if wanted else None
         new = wanted and dataset is None
         if new:
-            dataset, report = await self._freeze(lines, hash_, sizes)
-        else:
-            async for _ in self._batches(lines, sizes, "weighed"):
-                pass
-            report = self._report(*sizes)
-        return Built(dataset, new, hash_, *sizes, report, tuple(self._samples))
-
-    def close(self) -> None:
-        self._staging.close()
-        self._duplicates.close()
+            dataset = await self._freeze(kept, hash_, sizes, reporting)
+        return Built(dataset, new, hash_, *sizes, await reporting, samples)
 
     # -- collecting
 
-    async def _collect(self) -> None:
-        order, selection = self._order, self._order.selection
-        totals = await self._database.read(lambda tx: candidates.totals(tx, order.avatar_id))
+    async def _collect(self, crew: Crew | None) -> None:
+        totals = await self._database.read(lambda tx: candidates.totals(tx, self._order.avatar_id))
         size = max(1, totals.exchanges + totals.examples + totals.preferences)
-        if selection.method == "dpo":
-            await self._compare(size)
-            async for preferred in self._preferred():
-                await self._take(self._collector.of_preferred(preferred), 1, size)
-            return
-        async for talk in self._talks():
-            await self._take(self._collector.of_talk(talk), len(talk.exchanges), size)
-        if selection.method == "sft":
-            async for pairs, talks in self._pairs():
-                for pair in pairs:
-                    talk = talks.get(pair.conversation_id or "")
-                    await self._take(self._collector.of_pair(pair, talk), 1, size)
-
-    async def _compare(self, size: int) -> None:
-        comparing = Comparing(self._folder)
+        reader = Reader(self._database, self._source, 0)
         try:
-            async for talk in self._talks():
-                for graded in self._collector.graded(talk):
-                    comparing.add(graded)
-                await self._take((), len(talk.exchanges), size)
-            for best, worst in comparing.pairs():
-                candidate = self._collector.compared(best, worst)
-                await self._take((candidate,) if candidate else (), 0, size)
-            self._collector.left_out["no reply to compare with"] += comparing.lone()
+            async for part in self._parts(reader, crew):
+                self._staging.take(part)
+                for sketch in part.sketches:
+                    self._duplicates.take(sketch)
+                self._left.update(part.left_out)
+                before, self._seen = self._seen, self._seen + part.material
+                if before // _TOLD != self._seen // _TOLD:
+                    share = min(1.0, self._seen / size)
+                    await self._progress(
+                        f"{self._seen:,} exchanges and examples read, {len(self._staging):,} fit",
+                        share * _COLLECTED,
+                    )
         finally:
-            comparing.close()
+            reader.close()
 
-    async def _take(self, found: Sequence[Candidate], material: int, size: int) -> None:
-        for candidate in found:
-            look = self._before.look(_fact(candidate))
-            self._before.take(look, lambda row=candidate.row: (row.question, row.reply))
-            self._staging.add(candidate, look)
-            self._duplicates.add(_compared_text(candidate.row))
-        before, self._seen = self._seen, self._seen + material
-        if before // _TOLD != self._seen // _TOLD:
-            share = min(1.0, self._seen / size)
-            await self._progress(
-                f"{self._seen:,} exchanges and examples read, {len(self._staging):,} fit",
-                share * _COLLECTED,
-            )
-
-    async def _talks(self) -> AsyncIterator[Talk]:
-        order, after = self._order, ""
-        while True:
-
-            def read(tx: Tx, after: str = after) -> list[Talk]:
-                return candidates.talks(
-                    tx, order.avatar_id, after=after, limit=PAGE, until=order.selection.until
-                )
-
-            page = await self._database.read(read)
-            if not page:
-                return
-            for talk in page:
-                yield talk
-            after = page[-1].id
-
-    async def _pairs(self) -> AsyncIterator[tuple[list[candidates.Pair], Mapping[str, Talk]]]:
-        order, after = self._order, ""
-        until = order.selection.until
-        while True:
-
-            def read(tx: Tx, after: str = after) -> tuple[list[candidates.Pair], Mapping[str, Talk]]:
-                pairs = candidates.pairs(tx, order.avatar_id, after=after, limit=EXAMPLES, until=until)
-                wanted = {each.conversation_id for each in pairs if each.exchange_id and each.conversation_id}
-                return pairs, candidates.talks_of(tx, sorted(wanted), until=until)
-
-            pairs, talks = await self._database.read(read)
-            if not pairs:
-                return
-            yield pairs, talks
-            after = pairs[-1].id
-
-    async def _preferred(self) -> AsyncIterator[candidates.Preferred]:
-        order, after = self._order, ""
-        while True:
-
-            def read(tx: Tx, after: str = after) -> list[candidates.Preferred]:
-                return candidates.preferred(
-                    tx, order.avatar_id, after=after, limit=EXAMPLES, until=order.selection.until
-                )
-
-            page = await self._database.read(read)
-            if not page:
-                return
-            for each in page:
-                yield each
-            after = page[-1].id
+    async def _parts(self, reader: Reader, crew: Crew | None) -> AsyncIterator[Part]:
+        """All candidates, the same ones in the same order whoever reads them."""
+        if self._order.selection.method == "dpo":
+            async for part in reader.compared():
+                yield part
+            async for part in reader.preferred():
+                yield part
+            return
+        if crew is not None:
+            shared = crew.parts(await stretches(self._database, self._order.avatar_id))
+            async with contextlib.aclosing(shared):
+                async for part in shared:
+                    yield part
+        else:
+            async for part in reader.talks(Stretch()):
+                yield part
+        if self._order.selection.method == "sft":
+            async for part in reader.pairs():
+                yield part
 
     # -- choosing
 
@@ -271,24 +232,16 @@ class _Building:
         except asyncio.CancelledError:
             stopped = True
             raise
-        staging = self._staging
-        kept, same, near = keep_best(
-            found,
-            np.frombuffer(staging.quality, dtype=np.float32),
-            np.frombuffer(staging.fingerprint, dtype=np.uint64),
-            np.frombuffer(staging.label, dtype=np.int8),
-        )
+        quality, fingerprint = self._staging.column("quality"), self._staging.column("high")
+        kept, same, near = keep_best(found, quality, fingerprint, self._staging.column("label"))
         self._leave("duplicate", same)
         self._leave("near duplicate", near)
         kept = self._without_leaks(kept)
-        rank = ranked(
-            np.frombuffer(staging.quality, dtype=np.float32),
-            np.frombuffer(staging.fingerprint, dtype=np.uint64),
-        )
+        rank = ranked(quality, fingerprint)
         order = self._order
         capped = cap_persons(
             kept,
-            np.frombuffer(staging.asker, dtype=np.uint64),
+            self._staging.column("author"),
             rank,
             share=order.person_share,
             least=order.person_share_from,
@@ -299,8 +252,7 @@ class _Building:
         return best
 
     def _without_leaks(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        context = np.frombuffer(self._staging.context, dtype=np.uint64)
-        validation = np.frombuffer(self._staging.validation, dtype=np.int8).astype(bool)
+        context, validation = self._staging.column("context"), self._staging.column("validation")
         leaking = kept & validation & np.isin(context, context[kept & ~validation])
         self._leave("in training already", int(np.count_nonzero(leaking)))
         return kept & ~leaking
@@ -312,7 +264,7 @@ class _Building:
         await self._progress("Asking the moderation", _COMPARED)
         flagged: set[str] = set()
         waiting: list[Staged] = []
-        for each in self._staging.staged(kept.tolist()):
+        for each in self._staging.staged(kept):
             waiting.append(each)
             if len(waiting) >= LINES:
                 flagged |= await self._checker.flagged(waiting)
@@ -328,25 +280,31 @@ class _Building:
         if many:
             self._left[reason] += many
 
-    @property
-    def _left(self) -> Counter[str]:
-        return self._collector.left_out  # pyright: ignore[reportReturnType] - the choosing adds reasons of its own
+    # -- what it is like
+
+    async def _reports(self, kept: NDArray[np.bool_], crew: Crew | None) -> Mapping[str, Any]:
+        look = partial(_reports, self._staging, kept)
+        before, after = await (crew.ask(look) if crew is not None else asyncio.to_thread(look))
+        many = int(np.count_nonzero(kept))
+        held_out = int(np.count_nonzero(kept & self._staging.column("validation")))
+        return {
+            "read": self._seen,
+            "candidates": len(self._staging),
+            "train": many - held_out,
+            "validation": held_out,
+            "left_out": {reason: many for reason, many in sorted(self._left.items()) if many},
+            "before": _kept(before),
+            "after": _kept(after),
+            "warnings": warnings(after),
+        }
 
     # -- freezing
 
-    def _lines(
-        self, kept: NDArray[np.bool_], validation: NDArray[np.bool_], samples: set[int]
-    ) -> Iterator[NewLine]:
-        """The rows of the dataset; whoever goes through them fills the report and ``samples`` by the way."""
-        sides = compress(validation.tolist(), kept.tolist())
-        staged = self._staging.staged(kept.tolist())
-        for position, (each, held_out) in enumerate(zip(staged, sides, strict=True)):
-            self._after.take(each.look, each.said)
-            if position in samples:
-                self._samples.append(each.row)
+    def _lines(self, kept: NDArray[np.bool_]) -> Iterator[NewLine]:
+        for position, each in enumerate(self._staging.staged(kept)):
             yield NewLine(
                 position,
-                "validation" if held_out else "train",
+                "validation" if each.held_out else "train",
                 each.hash,
                 each.content.decode(),
                 each.group,
@@ -355,18 +313,6 @@ class _Building:
                 each.example_id,
                 each.preference_id,
             )
-
-    async def _batches(
-        self, lines: Iterator[NewLine], sizes: tuple[int, int], what: str
-    ) -> AsyncIterator[list[NewLine]]:
-        done, total = 0, sum(sizes)
-        while batch := list(islice(lines, LINES)):
-            yield batch
-            done += len(batch)
-            if done % _TOLD == 0 or done == total:
-                share = _CHECKED + (1 - _CHECKED) * done / total
-                await self._progress(f"{done:,} of {total:,} rows {what}", share)
-            await asyncio.sleep(0)  # who wants to stop all this is heard
 
     def _hash(self, kept: NDArray[np.bool_], validation: NDArray[np.bool_]) -> str:
         """Of the method, the system prompt and each row with its side, in order: SHA-256, hexadecimal."""
@@ -380,19 +326,6 @@ class _Building:
             digest.update(row)
         return digest.hexdigest()
 
-    def _report(self, train: int, validation: int) -> dict[str, Any]:
-        after = self._after.report()
-        return {
-            "read": self._seen,
-            "candidates": len(self._staging),
-            "train": train,
-            "validation": validation,
-            "left_out": {reason: many for reason, many in sorted(self._left.items()) if many},
-            "before": _kept(self._before.report()),
-            "after": _kept(after),
-            "warnings": warnings(after),
-        }
-
     async def _known(self, hash_: str) -> Dataset | None:
         """The newest version of this name, if it is just this."""
         order = self._order
@@ -400,8 +333,12 @@ class _Building:
         return known if known is not None and known.hash == hash_ and not known.erased else None
 
     async def _freeze(
-        self, lines: Iterator[NewLine], hash_: str, sizes: tuple[int, int]
-    ) -> tuple[Dataset, dict[str, Any]]:
+        self,
+        kept: NDArray[np.bool_],
+        hash_: str,
+        sizes: tuple[int, int],
+        reporting: asyncio.Task[Mapping[str, Any]],
+    ) -> Dataset:
         order = self._order
         new = NewDataset(
             order.workspace_id,
@@ -414,15 +351,20 @@ class _Building:
         )
         number = await self._database.write(lambda tx: datasets.begin(tx, new))
         try:
+            lines, done, total = self._lines(kept), 0, sum(sizes)
             # The next batch is read when this one is written, and not meanwhile: between two of them others can write.
-            async for batch in self._batches(lines, sizes, "frozen"):
+            while batch := list(islice(lines, LINES)):
                 await self._database.write(lambda tx, batch=batch: datasets.add(tx, number, batch))
-            report = self._report(*sizes)
+                done += len(batch)
+                if done % _TOLD == 0 or done == total:
+                    share = _CHECKED + (1 - _CHECKED) * done / total
+                    await self._progress(f"{done:,} of {total:,} rows frozen", share)
+            report = await reporting
             return await self._database.write(
                 lambda tx: datasets.finish(
                     tx, number, hash=hash_, report=report, train=sizes[0], validation=sizes[1]
                 )
-            ), report
+            )
         except BaseException:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(discard(self._database, number))
@@ -440,13 +382,13 @@ def _kept(report: Report) -> dict[str, Any]:
     return {key: value for key, value in report.data().items() if key != "conflict_samples"}
 
 
-def _compared_text(row: Row) -> str:
-    """What two rows must share to be one: the question and what is learnt, not the talk before."""
-    return "\n".join((row.question, row.reply, row.rejected or ""))
-
-
-def _fact(candidate: Candidate) -> Fact:
-    return Fact(candidate.row, candidate.asker, candidate.raters, candidate.quality, candidate.source)
+def _reports(staging: Staging, kept: NDArray[np.bool_]) -> tuple[Report, Report]:
+    """What all candidates are like, and those that are kept."""
+    languages = Languages()
+    return (
+        report(staging, np.ones(len(staging), dtype=bool), languages_of=languages),
+        report(staging, kept, languages_of=languages),
+    )
 
 
 def sampled(rows: int, hash_: str, most: int = SAMPLES) -> list[int]:

@@ -1,29 +1,37 @@
 """What the rows of a dataset are like, and what is likely to go wrong with a model that is trained on them.
 
-Rows are seen one after the other and memory does not grow with them: lengths are kept as a histogram, who and what is
-frequent as a summary of a thousand counters, languages and diversity as those of a sample that follows from the content of
-the rows, so that the same rows give the same report.
+Of each row a ``Look`` keeps what a report needs, as a few numbers: whoever keeps these by the million (training/staging.py)
+hands them out column by column, and the words of the few rows that a report wants to read. Who and what is frequent is
+counted exactly; languages and diversity are those of a sample that follows from the content of the rows, so that the same
+rows give the same report.
 """
 
 from __future__ import annotations
 
-import heapq
+import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from training.duplicates import normalise, words
 from training.rows import Row
-from training.summaries import Conflict, Conflicts, Frequent, Lengths, Spread
+from training.summaries import Conflict, Conflicts, Spread, spread
 from training.wording import UNKNOWN, edges, is_refusal, languages
 
 BOILERPLATE: Final = 0.05
 """The share of replies that a beginning or an ending must have to be reported at all."""
+SAMPLE: Final = 2_000
+"""Rows whose replies are looked at more closely."""
 
 _FEW: Final = 4  # replies that resemble each other and are no habit yet
+_SALT: Final = (20261121).to_bytes(8, "little")
 
 # -- rows by themselves
 
@@ -53,30 +61,93 @@ class Fact:
     source: str
 
 
-# A tuple, since it is kept for each of perhaps a million rows.
 class Look(NamedTuple):
-    """What a report needs of a row, all but its words: those it asks for when it wants to keep them.
+    """What a report needs of a row, all but its words. Texts are there as numbers, 0 where there is none.
 
-    ``beginning`` and ``ending`` are those of the reply; ``asked`` is a hash of what it is a reply to, ``key`` of the row.
+    ``beginning`` and ``ending`` are those of the reply; ``label`` is -1 without one; ``quality`` may be not a number.
+    ``asked`` is a hash of what the reply is to, ``key`` of the row.
     """
 
     characters: int
     turns: int
     refusal: bool
-    beginning: str
-    ending: str
-    label: bool | None
-    author: str
-    raters: tuple[str, ...]
-    source: str
-    quality: float | None
+    beginning: int
+    ending: int
+    label: int
+    author: int
+    quality: float
     asked: int
     key: int
+    source: int
+    raters: tuple[int, ...]
+
+
+LOOK: Final = (
+    ("characters", "<u4"), ("turns", "<u4"), ("refusal", "?"), ("beginning", "<u8"), ("ending", "<u8"), ("label", "i1"),
+    ("author", "<u8"), ("quality", "<f4"), ("asked", "<u8"), ("key", "<u8"), ("source", "<u8"), ("raters", "<u2"),
+)  # fmt: skip
+"""The columns that hold looks; of the raters their number."""
+
+
+@lru_cache(maxsize=4096)
+def number(text: str) -> int:
+    """Eight bytes that stand for a text, the same on every machine; 0 for an empty one."""
+    return (
+        int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) if text else 0
+    )
+
+
+def look(fact: Fact) -> Look:
+    """What is to be known of a row."""
+    row, reply = fact.row, fact.row.reply
+    talk = row.talk
+    beginning, ending = edges(reply)
+    parts: list[str] = []
+    for turn in talk[:-1]:
+        parts += (turn.role, "\0", turn.text, "\0")
+    parts.append(normalise(row.question))
+    asked = blake2b("".join(parts).encode("utf-8", "surrogatepass"), digest_size=8, key=_SALT)
+    whole = asked.copy()
+    whole.update(f"\0{fact.author}\0{reply}".encode("utf-8", "surrogatepass"))
+    return Look(
+        len(reply),
+        len(talk) + 1,
+        is_refusal(reply),
+        number(beginning),
+        number(ending),
+        -1 if row.label is None else int(row.label),
+        number(fact.author),
+        math.nan if fact.quality is None else fact.quality,
+        int.from_bytes(asked.digest(), "little"),
+        int.from_bytes(whole.digest(), "little"),
+        number(fact.source),
+        tuple({number(rater): None for rater in fact.raters}),
+    )
+
+
+class Looks(Protocol):
+    """Rows as a report sees them."""
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One value of ``LOOK`` for each row."""
+        ...
+
+    def raters(self) -> NDArray[np.uint64]:
+        """The raters of all rows, one row's after the other's."""
+        ...
+
+    def said(self, rows: NDArray[np.integer]) -> Iterator[tuple[str, str]]:
+        """The question and the reply of each of some rows."""
+        ...
+
+    def source(self, number: int) -> str:
+        """The source that a number stands for."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Boilerplate:
-    """Words with which too many replies begin or end; ``share`` 0..1 is at most 0.001 too low."""
+    """Words with which too many replies begin or end; ``share`` is 0..1."""
 
     text: str
     where: Literal["beginning", "ending"]
@@ -88,11 +159,11 @@ class Report:
     """What rows are like. Shares are 0..1.
 
     ``refusals`` and ``multi_turn`` are shares of rows. ``author`` is the share of rows that one person asked, ``rater`` that
-    of rated rows which one person rated: those of whoever has most, at most 0.001 too low (``rater``: times the raters of a
-    row). ``positive`` and ``negative`` count rows with a label. ``conflicts`` are questions with dissimilar replies: exact
-    up to 20,000 distinct questions, estimated from so many of them beyond. ``languages``, ``distinct_2`` (distinct over all
-    pairs of neighbouring words), ``distance`` (mean Jaccard distance of two replies' words) and ``vocabulary`` are those of
-    the replies of ``sampled`` distinct rows. ``duplicates`` is what the caller knows of it.
+    of rated rows which one person rated: those of whoever has most. ``positive`` and ``negative`` count rows with a label.
+    ``conflicts`` are questions with dissimilar replies: exact up to 20,000 distinct questions, estimated from so many of
+    them beyond. ``languages``, ``distinct_2`` (distinct over all pairs of neighbouring words), ``distance`` (mean Jaccard
+    distance of two replies' words) and ``vocabulary`` are those of the replies of ``sampled`` distinct rows. ``duplicates``
+    is what the caller knows of it.
     """
 
     rows: int
@@ -137,151 +208,107 @@ class Limits:
     median_characters: int = 40
 
 
-class Quality:
-    """Sees rows and reports on them. ``languages_of`` names the language of each of some texts."""
+def report(
+    seen: Looks,
+    kept: NDArray[np.bool_],
+    *,
+    sample: int = SAMPLE,
+    duplicates: float | None = None,
+    languages_of: Callable[[Sequence[str]], list[str]] = languages,
+) -> Report:
+    """What those rows are like of which ``kept`` says so; ``languages_of`` names the language of each of some texts.
 
-    def __init__(
-        self,
-        *,
-        sample: int = 2_000,
-        seed: int = 20261121,
-        languages_of: Callable[[Sequence[str]], list[str]] | None = None,
-    ) -> None:
-        self._most = sample
-        self._salt = seed.to_bytes(8, "little", signed=True)
-        self._languages_of = languages_of or languages
-        self._rows = self._refusals = self._multi_turn = self._rated = 0
-        self._positive = self._negative = 0
-        self._quality, self._graded = 0.0, 0
-        self._characters, self._turns = Lengths(), Lengths()
-        self._beginnings, self._endings = Frequent(), Frequent()
-        self._authors, self._raters, self._sources = Frequent(), Frequent(), Frequent()
-        self._conflicts = Conflicts()
-        # The rows with the lowest hashes; the heap has the highest of them on top.
-        self._sample: list[tuple[int, str]] = []
-        self._sampled: set[int] = set()
-
-    def see(self, fact: Fact) -> None:
-        """Take one row into account."""
-        row = fact.row
-        self.take(self.look(fact), lambda: (row.question, row.reply))
-
-    def look(self, fact: Fact) -> Look:
-        """What is to be known of a row: the costly part, done once where several reports see it (of the same seed)."""
-        row, reply = fact.row, fact.row.reply
-        talk = row.talk
-        beginning, ending = edges(reply)
-        parts: list[str] = []
-        for turn in talk[:-1]:
-            parts += (turn.role, "\0", turn.text, "\0")
-        parts.append(normalise(row.question))
-        asked = blake2b("".join(parts).encode("utf-8", "surrogatepass"), digest_size=8, key=self._salt)
-        whole = asked.copy()
-        whole.update(f"\0{fact.author}\0{reply}".encode("utf-8", "surrogatepass"))
-        return Look(
-            len(reply),
-            len(talk) + 1,
-            is_refusal(reply),
-            beginning,
-            ending,
-            row.label,
-            fact.author,
-            fact.raters,
-            fact.source,
-            fact.quality,
-            int.from_bytes(asked.digest(), "little"),
-            int.from_bytes(whole.digest(), "little"),
-        )
-
-    def take(self, look: Look, said: Callable[[], tuple[str, str]]) -> None:
-        """Take into account what ``look`` saw; ``said`` gives the question and the reply of the row."""
-        self._rows += 1
-        self._characters.see(look.characters)
-        self._turns.see(look.turns)
-        self._multi_turn += look.turns > 2
-        self._refusals += look.refusal
-        if look.beginning:
-            self._beginnings.see(look.beginning)
-            self._endings.see(look.ending)
-        if look.label is not None:
-            self._positive += look.label
-            self._negative += not look.label
-        if look.author:
-            self._authors.see(look.author)
-        if look.raters:
-            self._rated += 1
-            for rater in set(look.raters):
-                self._raters.see(rater)
-        self._sources.see(look.source)
-        if look.quality is not None:
-            self._quality += look.quality
-            self._graded += 1
-        # A bad reply is meant to differ from a good one.
-        compared = look.label is not False and self._conflicts.wants(look.asked)
-        drawn = self._draws(look.key)
-        if compared or drawn:
-            question, reply = said()
-            if compared:
-                self._conflicts.see(look.asked, question, reply)
-            if drawn:
-                self._draw(look.key, reply)
-
-    def report(self, *, duplicates: float | None = None) -> Report:
-        """What was seen so far. May take a second: the first look at languages loads a model of 5 MB."""
-        replies = [reply for _, reply in sorted(self._sample, reverse=True)]
-        spoken = [words(normalise(reply[:4_000])) for reply in replies]
-        pairs = [pair for each in spoken for pair in pairwise(each)]
-        many, samples = self._conflicts.found()
-        return Report(
-            rows=self._rows,
-            characters=self._characters.spread(),
-            turns=self._turns.spread(),
-            refusals=self._share(self._refusals),
-            multi_turn=self._share(self._multi_turn),
-            boilerplate=(
-                *self._shared(self._beginnings, "beginning"),
-                *self._shared(self._endings, "ending"),
-            ),
-            languages=_shares(self._languages_of(replies)),
-            positive=self._positive,
-            negative=self._negative,
-            author=self._share(_most(self._authors)),
-            authors_known=bool(self._authors.top()),
-            rater=round(_most(self._raters) / self._rated, 4) if self._rated else 0.0,
-            conflicts=many,
-            conflict_samples=samples,
-            sampled=len(replies),
-            distinct_2=round(len(set(pairs)) / len(pairs), 4) if pairs else 0.0,
-            distance=_distance([frozenset(each) for each in spoken]),
-            vocabulary=len({word for each in spoken for word in each}),
-            sources={source: self._share(count) for source, count in self._sources.top()},
-            quality=round(self._quality / self._graded, 4) if self._graded else None,
-            duplicates=duplicates,
-        )
-
-    def _draws(self, key: int) -> bool:
-        if len(self._sample) >= self._most and (not self._sample or -key <= self._sample[0][0]):
-            return False
-        return key not in self._sampled
-
-    def _draw(self, key: int, reply: str) -> None:
-        self._sampled.add(key)
-        heapq.heappush(self._sample, (-key, reply))
-        if len(self._sample) > self._most:
-            self._sampled.discard(-heapq.heappop(self._sample)[0])
-
-    def _share(self, count: int) -> float:
-        return round(count / self._rows, 4) if self._rows else 0.0
-
-    def _shared(self, edge: Frequent, where: Literal["beginning", "ending"]) -> list[Boilerplate]:
-        """What more than a twentieth of all replies begin or end with, if it is not one of a handful."""
-        least = max(BOILERPLATE * self._rows, _FEW)
-        return [Boilerplate(text, where, self._share(count)) for text, count in edge.top() if count > least]
+    May take a second: the first look at languages loads a model of 5 MB.
+    """
+    many = int(np.count_nonzero(kept))
+    label = seen.column("label")[kept]
+    author = _counted(seen.column("author")[kept])
+    quality = seen.column("quality")[kept]
+    graded = quality[~np.isnan(quality)]
+    replies = [reply for _, reply in seen.said(_sampled(seen.column("key"), kept, sample))]
+    spoken = [words(normalise(reply[:4_000])) for reply in replies]
+    pairs = [pair for each in spoken for pair in pairwise(each)]
+    conflicts, samples = _conflicts(seen, kept)
+    return Report(
+        rows=many,
+        characters=spread(seen.column("characters")[kept]),
+        turns=spread(seen.column("turns")[kept]),
+        refusals=_share(int(np.count_nonzero(seen.column("refusal")[kept])), many),
+        multi_turn=_share(int(np.count_nonzero(seen.column("turns")[kept] > 2)), many),
+        boilerplate=(*_edges(seen, kept, "beginning"), *_edges(seen, kept, "ending")),
+        languages=_shares(languages_of(replies)),
+        positive=int(np.count_nonzero(label == 1)),
+        negative=int(np.count_nonzero(label == 0)),
+        author=_share(author[0][1] if author else 0, many),
+        authors_known=bool(author),
+        rater=_rater(seen, kept),
+        conflicts=conflicts,
+        conflict_samples=samples,
+        sampled=len(replies),
+        distinct_2=round(len(set(pairs)) / len(pairs), 4) if pairs else 0.0,
+        distance=_distance([frozenset(each) for each in spoken]),
+        vocabulary=len({word for each in spoken for word in each}),
+        sources={
+            seen.source(source): _share(count, many)
+            for source, count in _counted(seen.column("source")[kept])
+        },
+        quality=round(float(graded.mean(dtype=np.float64)), 4) if len(graded) else None,
+        duplicates=duplicates,
+    )
 
 
-def _most(keys: Frequent) -> int:
-    top = keys.top()
-    return top[0][1] if top else 0
+def _sampled(keys: NDArray[np.uint64], kept: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+    """The rows with the lowest keys, in their order; of rows that are the same the first."""
+    there = np.flatnonzero(kept)
+    _, first = np.unique(keys[there], return_index=True)
+    return there[first[:most]]
+
+
+def _counted(values: NDArray[np.uint64]) -> list[tuple[int, int]]:
+    """Each value but 0 and how often it is there, the most frequent first."""
+    known, counts = np.unique(values[values != 0], return_counts=True)
+    order = np.lexsort((known, -counts))[:1000]
+    return list(zip(known[order].tolist(), counts[order].tolist(), strict=True))
+
+
+def _edges(seen: Looks, kept: NDArray[np.bool_], where: Literal["beginning", "ending"]) -> list[Boilerplate]:
+    """What more than a twentieth of all replies begin or end with, if it is not one of a handful."""
+    column = seen.column(where)
+    many = int(np.count_nonzero(kept))
+    least = max(BOILERPLATE * many, _FEW)
+    often = [(edge, count) for edge, count in _counted(column[kept]) if count > least]
+    if not often:
+        return []
+    rows = np.array([np.flatnonzero(kept & (column == edge))[0] for edge, _ in often])
+    texts = [edges(reply)[where == "ending"] for _, reply in seen.said(rows)]
+    found = [
+        Boilerplate(text, where, _share(count, many)) for text, (_, count) in zip(texts, often, strict=True)
+    ]
+    return sorted(found, key=lambda each: (-each.share, each.text))
+
+
+def _rater(seen: Looks, kept: NDArray[np.bool_]) -> float:
+    counts = seen.column("raters")
+    rated = int(np.count_nonzero(counts[kept]))
+    most = _counted(seen.raters()[np.repeat(kept, counts)]) if rated else []
+    return round(most[0][1] / rated, 4) if most else 0.0
+
+
+def _conflicts(seen: Looks, kept: NDArray[np.bool_]) -> tuple[int, tuple[Conflict, ...]]:
+    """Questions with replies that differ; only those are read that are there more than once."""
+    asked = seen.column("asked")
+    # A bad reply is meant to differ from a good one.
+    rows = np.flatnonzero(kept & (seen.column("label") != 0))
+    known, of, counts = np.unique(asked[rows], return_inverse=True, return_counts=True)
+    conflicts = Conflicts(known)
+    again = rows[(counts[of] > 1) & conflicts.wants(asked[rows])]
+    for row, (question, reply) in zip(again.tolist(), seen.said(again), strict=True):
+        conflicts.see(int(asked[row]), question, reply)
+    return conflicts.found()
+
+
+def _share(count: int, of: int) -> float:
+    return round(count / of, 4) if of else 0.0
 
 
 def _shares(names: Collection[str]) -> dict[str, float]:

@@ -1,15 +1,16 @@
-"""Summaries of any number of things in bounded memory: what is frequent, how sizes are spread, which replies conflict."""
+"""Summaries of any number of things: how sizes are spread, which replies conflict."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from training.duplicates import normalise, words
 
-COUNTERS: Final = 1_000
 QUESTIONS: Final = 20_000
 SAMPLES: Final = 5
 
@@ -19,7 +20,7 @@ _ALIKE: Final = 0.3  # word sets of two replies with less in common say differen
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of how something is spread: exact up to 1,024, within 1.1 % above; the maximum is exact."""
+    """How something is spread."""
 
     median: int
     p90: int
@@ -35,55 +36,13 @@ class Conflict:
     other: str
 
 
-class Frequent:
-    """How often the most frequent of many keys came, in bounded memory (Misra and Gries, "Finding repeated elements", 1982).
-
-    A count is never too high, and too low by at most the number of all that came over ``counters`` + 1; while there are
-    fewer distinct keys than counters it is exact.
-    """
-
-    def __init__(self, counters: int = COUNTERS) -> None:
-        self._most = counters
-        self._counts: dict[str, int] = {}
-
-    def see(self, key: str) -> None:
-        """Count it."""
-        counts = self._counts
-        if key in counts:
-            counts[key] += 1
-        elif len(counts) < self._most:
-            counts[key] = 1
-        else:
-            self._counts = {each: count - 1 for each, count in counts.items() if count > 1}
-
-    def top(self) -> list[tuple[str, int]]:
-        """The keys that are left with their counts, the most frequent first."""
-        return sorted(self._counts.items(), key=lambda each: (-each[1], each[0]))
-
-
-class Lengths:
-    """A histogram: sizes up to 1,024 one by one, longer ones in 64 steps for each doubling."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-        self._max = 0
-
-    def see(self, size: int) -> None:
-        """Count one of this size."""
-        self._counts[size if size <= 1024 else 1024 + math.ceil(64 * math.log2(size / 1024))] += 1
-        self._max = max(self._max, size)
-
-    def spread(self) -> Spread:
-        """How the sizes are spread; zeros if there was none."""
-        return Spread(self._quantile(0.5), self._quantile(0.9), self._max)
-
-    def _quantile(self, share: float) -> int:
-        wanted, seen = math.ceil(share * self._counts.total()), 0
-        for step, count in sorted(self._counts.items()):
-            seen += count
-            if seen >= wanted:
-                return step if step <= 1024 else min(self._max, round(1024 * 2 ** ((step - 1024) / 64)))
-        return 0
+def spread(sizes: NDArray[np.integer]) -> Spread:
+    """How sizes are spread; zeros if there is none."""
+    if not len(sizes):
+        return Spread(0, 0, 0)
+    at = [math.ceil(share * len(sizes)) - 1 for share in (0.5, 0.9)]
+    median, p90 = np.partition(sizes, at)[at].tolist()
+    return Spread(median, p90, int(sizes.max()))
 
 
 @dataclass(slots=True)
@@ -97,28 +56,25 @@ class Conflicts:
     """Replies to the same question, of as many questions as fit: those with the lowest hashes.
 
     That is distinct sampling (Gibbons, "Distinct sampling for highly-accurate answers to distinct values queries", 2001):
-    each time that there are too many questions, half of them are forgotten and are not taken up again.
+    as often as there are too many questions, half of the hashes are left out. ``known`` are the distinct hashes of 64 bits
+    of all questions.
     """
 
-    def __init__(self, most: int = QUESTIONS) -> None:
-        self._most = most
+    def __init__(self, known: NDArray[np.uint64], most: int = QUESTIONS) -> None:
         self._asked: dict[int, _Asked] = {}
-        self._limit = 1 << 64
+        self._halved = 0
+        while np.count_nonzero(self._within(known)) > most:
+            self._halved += 1
 
-    def wants(self, key: int) -> bool:
-        """Whether replies to the question of this hash are of interest."""
-        return key < self._limit
+    def wants(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Whether replies to the questions of these hashes are of interest."""
+        return self._within(keys)
 
     def see(self, key: int, question: str, reply: str) -> None:
-        """Take a reply into account; ``key`` is a hash of 64 bits of what it is a reply to."""
-        if key >= self._limit:
-            return
+        """Take a reply into account; ``key`` is the hash of what it is a reply to, one that is wanted."""
         known = self._asked.get(key)
         if known is None:
             self._asked[key] = _Asked(question[:_CLIPPED], reply[:_CLIPPED])
-            while len(self._asked) > self._most:
-                self._limit //= 2
-                self._asked = {each: asked for each, asked in self._asked.items() if each < self._limit}
         elif not known.other and known.reply != reply[:_CLIPPED]:
             one, other = set(words(normalise(known.reply))), set(words(normalise(reply[:_CLIPPED])))
             if len(one & other) < _ALIKE * len(one | other):
@@ -128,4 +84,7 @@ class Conflicts:
         """How many questions have replies that differ, and some of them."""
         bad = sorted((key, asked) for key, asked in self._asked.items() if asked.other)
         samples = tuple(Conflict(asked.question, asked.reply, asked.other) for _, asked in bad[:SAMPLES])
-        return round(len(bad) * ((1 << 64) / self._limit)), samples
+        return len(bad) << self._halved, samples
+
+    def _within(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return keys >> np.uint64(64 - self._halved) == 0 if self._halved else np.ones(len(keys), dtype=bool)

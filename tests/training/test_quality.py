@@ -1,29 +1,32 @@
-"""Quality: what a report says of rows, in bounded memory, the same each time; what is warned of and what is not."""
+"""Quality: what a report says of rows, the same each time; what is warned of and what is not."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from training import quality
 from training.quality import (
+    LOOK,
     Fact,
     Limits,
-    Quality,
     Report,
     is_boilerplate,
+    look,
     too_short,
     warnings,
 )
 from training.rows import Row, Turn
-from training.summaries import Conflicts, Frequent, Lengths
+from training.summaries import Conflicts, spread
 from training.wording import UNKNOWN, is_refusal, languages
 
 
@@ -41,11 +44,41 @@ def fact(
     return Fact(row(question, reply, more.get("label")), author, raters, 0.8, "chat")
 
 
-def report(facts: Iterable[Fact], sample: int = 2_000) -> Report:
-    seen = Quality(sample=sample, languages_of=english)
-    for each in facts:
-        seen.see(each)
-    return seen.report()
+class Facts:
+    """Rows as a report sees them, in memory."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._facts = list(facts)
+        looks = [look(each) for each in self._facts]
+        self._looks = np.array([(*each[:-1], len(each.raters)) for each in looks], dtype=np.dtype([*LOOK]))
+        self._raters = [rater for each in looks for rater in each.raters]
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def column(self, name: str) -> NDArray[Any]:
+        return self._looks[name]
+
+    def raters(self) -> NDArray[np.uint64]:
+        return np.array(self._raters, dtype=np.uint64)
+
+    def said(self, rows: NDArray[np.integer]) -> Iterator[tuple[str, str]]:
+        return ((self._facts[at].row.question, self._facts[at].row.reply) for at in rows.tolist())
+
+    def source(self, number: int) -> str:
+        (name,) = {each.source for each in self._facts if quality.number(each.source) == number}
+        return name
+
+
+def report(
+    facts: Iterable[Fact],
+    sample: int = 2_000,
+    duplicates: float | None = None,
+    languages_of: Callable[[Sequence[str]], list[str]] = english,
+) -> Report:
+    seen = Facts(facts)
+    every = np.ones(len(seen), dtype=bool)
+    return quality.report(seen, every, sample=sample, duplicates=duplicates, languages_of=languages_of)
 
 
 def various(count: int, seed: int = 1) -> list[Fact]:
@@ -90,25 +123,19 @@ def test_lengths_and_turns() -> None:
 
 @given(st.lists(st.integers(0, 200_000), min_size=1, max_size=200))
 @settings(max_examples=50, deadline=None)
-def test_quantiles_are_within_what_is_promised(sizes: list[int]) -> None:
-    lengths = Lengths()
-    for size in sizes:
-        lengths.see(size)
-    exact = sorted(sizes)[(len(sizes) + 1) // 2 - 1]
-    assert lengths.spread().median == pytest.approx(exact, rel=0.011)
-    assert lengths.spread().max == max(sizes)
+def test_sizes_are_spread_as_sorting_them_tells(sizes: list[int]) -> None:
+    told, ordered = spread(np.array(sizes)), sorted(sizes)
+    assert told.median == ordered[(len(sizes) + 1) // 2 - 1]
+    assert told.p90 == ordered[-(-9 * len(sizes) // 10) - 1]
+    assert told.max == max(sizes)
 
 
-@given(st.lists(st.integers(0, 30), max_size=300), st.integers(1, 12))
-@settings(max_examples=100, deadline=None)
-def test_frequent_keys_are_within_what_is_promised(keys: list[int], counters: int) -> None:
-    frequent = Frequent(counters)
-    for key in keys:
-        frequent.see(str(key))
-    counted = dict(frequent.top())
-    assert len(counted) <= counters
-    for key, count in Counter(map(str, keys)).items():
-        assert count - len(keys) / (counters + 1) <= counted.get(key, 0) <= count
+def test_a_report_is_of_the_rows_that_are_kept_alone() -> None:
+    facts = various(300)
+    kept = np.array([number % 3 == 0 for number in range(300)])
+    some = quality.report(Facts(facts), kept, languages_of=english)
+    assert some == report([each for each, there in zip(facts, kept, strict=True) if there])
+    assert some.rows == 100
 
 
 @pytest.mark.parametrize(
@@ -249,16 +276,18 @@ def test_the_same_question_later_in_another_talk_is_another_question() -> None:
     assert found.conflicts == 0
 
 
-def test_conflicts_are_estimated_once_there_are_more_questions_than_fit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(quality, "Conflicts", lambda: Conflicts(500))
-    facts: list[Fact] = []
-    for number in range(4_000):
-        facts.append(fact(f"question {number}", "yes of course we do that every day"))
-        if number % 4 == 0:
-            facts.append(fact(f"question {number}", "never ask me again, unbelievable"))
-    assert report(facts).conflicts == pytest.approx(1_000, rel=0.3)
+def test_conflicts_are_estimated_once_there_are_more_questions_than_fit() -> None:
+    asked = [(quality.number(f"question {at}"), at % 4 == 0) for at in range(4_000)]
+    keys = np.array([key for key, _ in asked], dtype=np.uint64)
+    conflicts = Conflicts(keys, 500)
+    wanted = conflicts.wants(keys).tolist()
+    assert 200 < sum(wanted) <= 500
+    for (key, differs), there in zip(asked, wanted, strict=True):
+        if there:
+            conflicts.see(key, "question", "yes of course we do that every day")
+            if differs:
+                conflicts.see(key, "question", "never ask me again, unbelievable")
+    assert conflicts.found()[0] == pytest.approx(1_000, rel=0.3)
 
 
 def test_a_sample_follows_from_the_content() -> None:
@@ -283,11 +312,9 @@ def test_replies_that_are_all_alike_are_warned_of() -> None:
 
 
 def test_duplicates_are_the_callers_to_count() -> None:
-    seen = Quality(languages_of=english)
-    for each in various(10):
-        seen.see(each)
-    assert any("40 %" in each for each in warnings(seen.report(duplicates=0.4)))
-    assert warnings(seen.report(duplicates=0.4), Limits(duplicates=0.5, person=0.5)) == []
+    found = report(various(10), duplicates=0.4)
+    assert any("40 %" in each for each in warnings(found))
+    assert warnings(found, Limits(duplicates=0.5, person=0.5)) == []
 
 
 def test_languages_of_chat_messages() -> None:
@@ -308,10 +335,7 @@ def test_another_language_is_warned_of() -> None:
     def half(texts: Sequence[str]) -> list[str]:
         return ["en" if at % 4 else "de" for at in range(len(texts))]
 
-    seen = Quality(languages_of=half)
-    for each in various(100):
-        seen.see(each)
-    found = seen.report()
+    found = report(various(100), languages_of=half)
     assert found.languages == {"en": 0.75, "de": 0.25}
     assert any("25 % of the replies are not in the main language (en)" in each for each in warnings(found))
 
