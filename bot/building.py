@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ _STOP_SECONDS = 10.0
 # What is unfinished after so long was left by a process that is gone: others may be building at the same time.
 _GONE_MS = 86_400_000
 _KEPT = "building-"
+_ROOT = Path(__file__).resolve().parents[1]
 _LONGEST_LINE = 16 * 1024 * 1024  # the last one holds the samples
 
 
@@ -142,6 +144,7 @@ class Builds:
             "bot.builder",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env=_environment(),
             limit=_LONGEST_LINE,
         )
         assert process.stdin is not None
@@ -184,6 +187,12 @@ class Builds:
             data["report"],
             tuple(from_json(each) for each in data["samples"]),
         )
+
+
+def _environment() -> Mapping[str, str]:
+    """Ours, and that this very application is found, whatever lies in the folder that somebody works in."""
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _sweep(data_dir: Path, before: int) -> None:
