@@ -19,7 +19,7 @@ _BATCH: Final = 500
 
 
 class Comparing:
-    """Takes rated replies in and tells which of them can be compared: those on one side of the split, ``validation`` of all."""
+    """Takes rated replies in and tells which can be compared: those on one side of the split, ``validation`` of all."""
 
     def __init__(self, folder: Path, validation: float) -> None:
         self._validation = validation

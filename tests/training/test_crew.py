@@ -124,7 +124,7 @@ async def test_what_goes_wrong_in_a_worker_is_told(database: Database, tmp_path:
     stage = await set_stage(database)
     source = Source(stage.avatar.id, order(stage).selection, None, 0.1, tmp_path)
     async with Crew("nosql://somewhere", source, 1) as crew:
-        with pytest.raises(StorageError, match="not a database address"):
+        with pytest.raises(StorageError, match="keeps its data in SQLite or Postgres"):
             async for _ in crew.parts([Stretch(), Stretch()]):
                 pass
     async with Crew(database.url, source, 1) as crew:
