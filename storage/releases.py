@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import Final
 
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from storage import clock, ids
 from storage.database import Statement, Tx, columns_of, first, insert_into, table
@@ -74,7 +74,9 @@ _NUMBERED = Statement(
 _AVATAR = select(_avatar.c.id).where(_avatar.c.id == bindparam("of_avatar"))
 _LOCK = Statement(_AVATAR, _AVATAR.with_for_update())
 _TUNED = Statement(
-    select(_run.c.workspace_id, _run.c.vendor, _run.c.model, _run.c.checkpoints).where(_run.c.model != "")
+    select(_run.c.workspace_id, _run.c.vendor, _run.c.model, _run.c.checkpoints).where(
+        or_(_run.c.model != "", _run.c.checkpoints != "[]")
+    )
 )
 _LAST = last_of(ReleaseRow)
 _INSERT = insert_into(ReleaseRow)

@@ -234,10 +234,14 @@ _TOTALS = Statement(
         func.count(), func.coalesce(func.sum(_PRICE), 0.0), func.sum(case((_PRICE.is_(None), 1), else_=0))
     ).where(_WORKSPACE, _run.c.created_at >= bindparam("since"), not_(_NEVER))
 )
+# Whoever gave a run up has its checkpoints, and wants to be rid of them perhaps.
 _MADE = Statement(
-    _ALL.where(_WORKSPACE, _run.c.state == "succeeded", _run.c.ended_at.is_not(None)).order_by(
-        _run.c.number.desc()
-    )
+    _ALL.where(
+        _WORKSPACE,
+        _run.c.state.in_(sorted(ENDED)),
+        or_(_run.c.model != "", _run.c.checkpoints != "[]"),
+        _run.c.ended_at.is_not(None),
+    ).order_by(_run.c.number.desc())
 )
 
 
@@ -365,7 +369,10 @@ def totals(tx: Tx, workspace_id: str, since: int) -> Totals:
 
 
 def models(tx: Tx, workspace_id: str) -> list[Tuned]:
-    """The models that the workspace's runs made, those of the newest run first, each before its checkpoints."""
+    """The models that the workspace's runs made, those of the newest run first, each before its checkpoints.
+
+    A run that failed or was cancelled may have left checkpoints too.
+    """
     found: list[Tuned] = []
     for row in tx.rows(_MADE, {"of_workspace": workspace_id}):
         run = record(row)

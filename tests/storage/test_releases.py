@@ -148,7 +148,16 @@ async def test_a_model_belongs_to_the_workspaces_whose_runs_made_it(database: Da
             )
 
         await database.write(job)
+
+    def going(tx: Tx) -> None:
+        run = runs.create(
+            tx, NewRun(there.workspace.id, None, 1, "openai", "sft", "base", ids.new_id(), {}, {}, None)
+        )
+        at = [{"model": f"early-{here.workspace.id}", "step": 1}]
+        runs.changed(tx, run.id, checkpoints=at, next_at=None)
+
+    await database.write(going)
     found = await database.read(lambda tx: releases.tuned_elsewhere(tx, here.workspace.id))
     mine = {name.partition("-")[0] for name in found if here.workspace.id in name}
-    assert mine == {"openai:theirs"}
+    assert mine == {"openai:theirs", "openai:early"}
     assert f"openai:theirs-{here.workspace.id}-1" in found

@@ -223,19 +223,22 @@ async def test_a_month_counts_what_came_to_a_job(database: Database, hands: Hand
     )
 
 
-async def test_models_are_those_of_runs_that_went_well(database: Database, hands: Hands) -> None:
+async def test_models_are_what_runs_that_are_over_have_left(database: Database, hands: Hands) -> None:
     stage = await set_stage(database)
-    run, other = await made(database, stage), await made(database, stage)
-    for each in (run, other):
+    well, given_up, empty, going = [await made(database, stage) for _ in range(4)]
+    for each in (well, given_up, empty, going):
         await change(database, each, state="uploading")
         await change(database, each, state="creating")
-    points = [{"model": "m:1", "step": 10, "loss": 0.5}, {"model": "m", "step": 20, "loss": 0.4}]
-    await change(database, run, state="succeeded", model="m", checkpoints=points[:1])
-    await change(database, other, state="failed", model="n")
-    of = (run.id, run.number, 7, stage.avatar.id, "openai", "small")
+    points = [{"model": "m:1", "step": 10, "loss": 0.5}, {"model": "n:1", "step": 20, "loss": 0.4}]
+    await change(database, well, state="succeeded", model="m", checkpoints=points[:1])
+    await change(database, given_up, state="cancelled", checkpoints=points[1:])
+    await change(database, empty, state="failed")
+    await change(database, going, state="running", checkpoints=[{"model": "o:1", "step": 1, "loss": None}])
+    of = (7, stage.avatar.id, "openai", "small")
     assert await database.read(lambda tx: runs.models(tx, stage.workspace.id)) == [
-        Tuned(*of, "m", None, START, 0),
-        Tuned(*of, "m:1", 10, START, 0),
+        Tuned(given_up.id, given_up.number, *of, "n:1", 20, START, 0),
+        Tuned(well.id, well.number, *of, "m", None, START, 0),
+        Tuned(well.id, well.number, *of, "m:1", 10, START, 0),
     ]
 
 
