@@ -38,7 +38,8 @@ class TuningServer(GeminiServer):
     ``jobs`` holds the jobs by name, oldest first, ``bodies`` what they were created with, ``deployed`` the endpoints and
     ``registry`` the models that they left. ``trouble`` has the faults and what was asked of tuning. ``filters`` False
     ignores the filter of a listing, ``refuses_filters`` refuses it; ``tracks`` False keeps no curves, ``hides`` refuses to
-    show them; ``waits`` False leaves an operation undone. Files have to be in ``storage``, where there is one.
+    show them; ``waits`` False leaves an operation undone; ``by_itself`` moves a job one state on each time that it is asked
+    for, for whole programs that poll. Files have to be in ``storage``, where there is one.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class TuningServer(GeminiServer):
         self.tracks = True
         self.hides = False
         self.waits = True
+        self.by_itself = False
         self.page = 100
         self.cancels_to = "CANCELLED"
         self._ticks = 0
@@ -115,6 +117,16 @@ class TuningServer(GeminiServer):
             self.curves[tracked] = {}
         for step in range(1, steps + 1):
             self.step(name, step)
+
+    def advance(self, name: str) -> None:
+        """One state further on the way of a job that goes well."""
+        moves = {
+            "JOB_STATE_PENDING": self.queue,
+            "JOB_STATE_QUEUED": self.run,
+            "JOB_STATE_RUNNING": self.succeed,
+        }
+        if move := moves.get(self.jobs[name]["state"]):
+            move(name)
 
     def stage(self, name: str, word: str) -> None:
         """What a job that runs is at, such as ``WAITING_FOR_CAPACITY``."""
@@ -244,7 +256,11 @@ class TuningServer(GeminiServer):
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
         name = self._named(request)
-        return web.json_response(self.jobs[name]) if name in self.jobs else _missing("TuningJob", name)
+        if name not in self.jobs:
+            return _missing("TuningJob", name)
+        if self.by_itself:
+            self.advance(name)
+        return web.json_response(self.jobs[name])
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         name = self._named(request)

@@ -155,6 +155,11 @@ class Folder:
             cut = file.tell() and not (self.path / name).read_bytes().endswith(b"\n")
             file.write((b"\n" if cut else b"") + json.dumps(line).encode() + b"\n")
 
+    def tidy(self) -> None:
+        """Delete what a crash left half written, once nobody writes any more."""
+        for path in self.path.glob(".*"):
+            path.unlink(missing_ok=True)
+
     # -- who runs it
 
     @contextmanager

@@ -24,7 +24,7 @@ from typing import Final, Protocol, TypeVar
 
 from adapters.vendors.base import BadRequest, ModelNotFound, Unavailable
 from adapters.vendors.embedded import lessons as rows
-from adapters.vendors.embedded.artefact import VENDOR
+from adapters.vendors.embedded.artefact import VENDOR, drop_unfinished
 from adapters.vendors.embedded.jobs import ID, Folder, Progress, Task, ended, now, write
 from adapters.vendors.embedded.lessons import LEAST_ROWS, Unfit
 from adapters.vendors.tuning import (
@@ -205,7 +205,7 @@ class EmbeddedTuner:
     async def delete_file(self, file_id: str) -> None:
         """Delete the copy of an uploaded file."""
         if _FILE.fullmatch(file_id):
-            await self._away(lambda: (self._files / file_id).unlink(missing_ok=True))
+            await self._away(lambda: self._drop(self._files / file_id))
 
     async def delete_model(self, model: str) -> None:
         """Delete a tuned model, and its checkpoints with it: they keep the same rows. Raises ``BadRequest`` for base."""
@@ -250,6 +250,10 @@ class EmbeddedTuner:
             fresh.replace(path)
         return name
 
+    def _drop(self, path: Path) -> None:
+        for each in (path, path.with_suffix(".new")):
+            each.unlink(missing_ok=True)
+
     def _create(self, plan: Plan) -> str:
         job_id = _job_id(plan.key)
         folder = Folder(self._jobs / job_id)
@@ -258,14 +262,17 @@ class EmbeddedTuner:
             self._jobs.mkdir(parents=True, exist_ok=True)
             # Whole or not at all, and one of two that do it at once.
             made = Path(tempfile.mkdtemp(dir=self._jobs, prefix=f".{job_id}."))
-            write(made / "job.json", asdict(task))
-            Folder(made).note(f"Created: {plan.name}, a model of {VENDOR}:{plan.base_model}.")
             try:
+                write(made / "job.json", asdict(task))
+                Folder(made).note(f"Created: {plan.name}, a model of {VENDOR}:{plan.base_model}.")
                 made.rename(folder.path)
             except OSError:
-                shutil.rmtree(made, ignore_errors=True)
                 if not folder.there:
                     raise
+            finally:
+                # Ours where somebody was faster, and what a crash left on the way here.
+                for left in self._jobs.glob(f".{job_id}.*"):
+                    shutil.rmtree(left, ignore_errors=True)
         if folder.started() == 0:
             self._workers.start(folder)
         return job_id
@@ -314,7 +321,10 @@ class EmbeddedTuner:
 
     def _poll(self, folder: Folder) -> Job:
         progress = folder.progress()
-        if ended(progress) or self._workers.alive(folder):
+        if ended(progress):
+            folder.tidy()
+            return _job(folder, progress)
+        if self._workers.alive(folder):
             return _job(folder, folder.progress())
         # The worker may have ended in between.
         progress = folder.progress()
@@ -353,6 +363,7 @@ class EmbeddedTuner:
     def _delete(self, model: str) -> None:
         for path in (self._models / f"{model}.json", *self._models.glob(f"{model}-epoch-*.json")):
             path.unlink(missing_ok=True)
+        drop_unfinished(self._models, model)
 
 
 def _job(folder: Folder, progress: Progress) -> Job:

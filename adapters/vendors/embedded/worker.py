@@ -60,6 +60,7 @@ class Work:
     def run(self) -> Iterator[None]:
         """Train. Raises ``Unfit`` for rows that cannot be trained on, and ``OSError``."""
         task = self._task
+        artefacts.drop_unfinished(self._models, task.model)
         self._tell(state="preparing")
         train, held = self._lessons()
         plan = Plan(task.epochs, task.batch, task.rate, task.seed)

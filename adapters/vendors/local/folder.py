@@ -37,12 +37,17 @@ def short(key: str) -> str:
 
 def write(path: Path, data: bytes) -> None:
     """Replace a file whole: whoever reads it finds the old content or the new, after a crash too."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh = _fresh(path)
     with fresh.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def _fresh(path: Path) -> Path:
+    """Where the new content of a file is written before it takes the file's place."""
+    return path.with_name(f".{path.name}.{os.getpid()}.new")
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -96,11 +101,18 @@ class JobFolder:
         if target.is_file() and _digest(target) == _digest(source):
             return
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+        self.drop_unfinished(split)
+        fresh = _fresh(target)
         shutil.copyfile(source, fresh)
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
         fresh.replace(target)
+
+    def drop_unfinished(self, split: Split | None = None) -> None:
+        """Delete what a crash left half written: of the rows of a split, or of everything."""
+        of = f"{split}.jsonl" if split else "*"
+        for path in self.path.glob(f".{of}.*.new"):
+            path.unlink(missing_ok=True)
 
     def make(self, job: Mapping[str, object], script: Path) -> None:
         """Write everything but the rows; the job is there once ``job.json`` is, which comes last."""

@@ -36,19 +36,23 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 def start(python: str, script: str, folder: Path) -> int:
     """Start ``script`` in ``folder``, in a session of its own, its output in ``output.log``. Gives its number.
 
-    Raises ``OSError``.
+    ``locked`` knows of it from now until it ends, whoever lives to note its number. Raises ``OSError``.
     """
     # Started by a shell that ends at once, it is nobody's child: it goes on without us, and leaves no zombie with us.
     # nice: the machine may have a bot to run beside it.
     shell = 'umask 077; nice "$@" </dev/null >>output.log 2>&1 & echo $!'
-    done = subprocess.run(  # noqa: S603  (the shell's text is ours, and what it is given are words)
-        ["/bin/sh", "-c", shell, "sh", python, script],
-        cwd=folder,
-        env=environment(os.environ),
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # neither Ctrl-C nor a closed terminal is for it
-        check=True,
-    )
+    # The script takes a lock of its own once it has come so far; until then it is told by this one, which it inherits.
+    with (folder / "lock.started").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(  # noqa: S603  (the shell's text is ours, and what it is given are words)
+            ["/bin/sh", "-c", shell, "sh", python, script],
+            cwd=folder,
+            env=environment(os.environ),
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # neither Ctrl-C nor a closed terminal is for it
+            pass_fds=(held.fileno(),),
+            check=True,
+        )
     return int(done.stdout)
 
 
@@ -75,7 +79,7 @@ def alive(pid: object, at: object) -> bool:
 
 
 def locked(folder: Path) -> bool:
-    """Whether a process that trains in ``folder`` is there: each holds a lock, which ends with it."""
+    """Whether a process that trains in ``folder`` is there: each holds a lock from its start, which ends with it."""
     return any(_held(path) for path in folder.glob("lock*"))
 
 

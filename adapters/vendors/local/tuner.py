@@ -174,6 +174,8 @@ class LocalTuner:
             path = self._file(file_id)
             if path is not None:
                 path.unlink(missing_ok=True)
+                folder = JobFolder(self._root, path.parent.name)
+                folder.drop_unfinished("train" if path.stem == "train" else "validation")
                 if path.parent.is_dir() and not any(path.parent.iterdir()):
                     path.parent.rmdir()
 
@@ -239,9 +241,11 @@ class LocalTuner:
                     raise BadRequest(f"there is no uploaded file {uploaded.id}", vendor=VENDOR)
                 if source != folder.rows(uploaded.split):
                     folder.bring(source, uploaded.split)
-            if plan.validation is None:
-                folder.rows("validation").unlink(missing_ok=True)
-            folder.make(self._job(plan), self._script)
+            with processes.alone(folder.path / ".tuner"):
+                if plan.validation is None:
+                    folder.rows("validation").unlink(missing_ok=True)
+                if not folder.exists:  # of two that come at once, one makes it
+                    folder.make(self._job(plan), self._script)
         self._keep_going(folder)
         return self._told(folder)
 
@@ -311,6 +315,7 @@ class LocalTuner:
     def _keep_going(self, folder: JobFolder) -> None:
         """Start the process of a job that should run and does not; end one that does not heed."""
         with processes.alone(folder.path / ".tuner"):
+            folder.drop_unfinished()
             if folder.status.get("state") in ENDED:
                 return
             runs, wish = self._runs(folder), folder.wish

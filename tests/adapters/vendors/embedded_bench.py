@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -20,17 +21,19 @@ class Hands:
     def __init__(self) -> None:
         self.held: dict[str, tuple[Work, Iterator[None]]] = {}
         self.starts: list[str] = []
+        self._one = threading.Lock()  # as the lock of a job's folder: two tuners may want to start it at once
 
     def alive(self, folder: Folder) -> bool:
         return folder.id in self.held
 
     def start(self, folder: Folder) -> bool:
-        if folder.id in self.held:
-            return False
-        work = Work(folder)
-        self.held[folder.id] = (work, work.run())
-        self.starts.append(folder.id)
-        folder.starting(0, folder.started() + 1)
+        with self._one:
+            if folder.id in self.held:
+                return False
+            work = Work(folder)
+            self.held[folder.id] = (work, work.run())
+            self.starts.append(folder.id)
+            folder.starting(0, folder.started() + 1)
         return True
 
     def step(self, job_id: str, count: int) -> None:

@@ -341,6 +341,23 @@ async def test_a_worker_that_died_is_replaced_and_the_losses_come_once(tmp_path:
     assert "The worker had ended before it was done; another one goes on." in told
 
 
+async def test_what_a_crash_left_half_written_is_deleted(tmp_path: Path) -> None:
+    bench = EmbeddedBench(tmp_path)
+    made = bench.tuner()
+    job = await made.create(await plan(made, tmp_path, intents(4, 5)))
+    models, name = bench.data / "models", folder_of(bench.data, job).task().model
+    models.mkdir()
+    left = [models / f".{name}.a1b2c3d4.tmp", models / f".{name}-epoch-1.a1b2c3d4.tmp"]
+    other = models / ".another-model.a1b2c3d4.tmp"
+    for path in (*left, other):
+        path.write_text("What somebody wrote")
+    (folder_of(bench.data, job).path / ".worker.json.a1b2c3d4").write_text("{}")
+    bench.hands.finish(job.id)
+    assert (await made.poll(job.id)).status == "succeeded"
+    assert list(models.glob(".*")) == [other], "whoever writes another one may still be at it"
+    assert not list(folder_of(bench.data, job).path.glob(".*"))
+
+
 async def test_a_state_that_is_not_whole_begins_again(tmp_path: Path) -> None:
     bench = EmbeddedBench(tmp_path)
     made = bench.tuner()

@@ -202,6 +202,35 @@ async def test_a_process_that_nobody_noted_is_seen(bench: LocalBench) -> None:
     folder.note_process(pid=pid, started=processes.started(pid))
 
 
+async def test_a_process_that_has_not_come_to_its_own_lock_is_seen(bench: LocalBench) -> None:
+    """We crashed right after starting it, and it still loads its libraries."""
+    bench.script.write_text(bench.script.read_text().replace("fcntl.flock(lock, fcntl.LOCK_EX)", ""))
+    tuner = bench.tuner()
+    job = await created(bench, tuner)
+    await bench.begun(job.id)
+    folder = JobFolder(bench.root, KEY)
+    pid, at = folder.process["pid"], folder.process["started"]
+    folder.note_process(pid=None, started="")
+    await tuner.poll(job.id)
+    assert folder.process["pid"] is None, "no second one was started"
+    folder.note_process(pid=pid, started=at)
+    await bench.succeed(job.id)
+
+
+async def test_what_a_crash_left_half_written_is_deleted(bench: LocalBench) -> None:
+    tuner = bench.tuner()
+    folder = bench.root / KEY
+    folder.mkdir()
+    for name in (".train.jsonl.1.new", ".validation.jsonl.1.new", ".job.json.1.new", ".process.json.1.new"):
+        (folder / name).write_text("What somebody wrote")
+    job = await created(bench, tuner)
+    assert not list(folder.glob(".*.new"))
+    (folder / ".train.jsonl.2.new").write_text("What somebody wrote")
+    await bench.succeed(job.id)
+    await tuner.delete_file(f"{KEY}/train")
+    assert not list(folder.glob(".*.new"))
+
+
 async def test_a_process_is_given_no_secrets(bench: LocalBench, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISCORD_TOKEN", "OPENAI_API_KEY", "SLACK_BOT_TOKEN", "HF_TOKEN"):
         monkeypatch.setenv(name, "secret")
