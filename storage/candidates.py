@@ -53,7 +53,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Preferred:
-    """A preference. ``context`` is (role, text), the user's message last; ``may_learn`` the consent of all authors."""
+    """A preference. ``context`` is (role, text), the user's message last; ``may_learn`` the consent of all authors.
+
+    ``conversation_id`` is that of the exchange that it came of, if it did.
+    """
 
     id: str
     context: tuple[tuple[str, str], ...]
@@ -61,6 +64,7 @@ class Preferred:
     rejected: str
     source: str
     exchange_id: str | None
+    conversation_id: str | None
     authors: tuple[Author, ...]
     may_learn: bool
     created_at: int
@@ -118,8 +122,10 @@ _PREFERRED = Statement(
         _preference.c.rejected,
         _preference.c.source,
         _preference.c.exchange_id,
+        _exchange.c.conversation_id,
         _preference.c.created_at,
     )
+    .select_from(_preference.outerjoin(_exchange, _exchange.c.id == _preference.c.exchange_id))
     .where(_of(_preference.c.avatar_id), _preference.c.id > _AFTER, _preference.c.created_at <= _UNTIL)
     .order_by(_preference.c.id)
     .limit(_LIMIT)
@@ -158,10 +164,10 @@ def preferred(tx: Tx, avatar_id: str, *, after: str = "", limit: int = 500, unti
     rows = _page(tx, _PREFERRED, avatar_id, after, limit, until)
     authors, policy = Authors(tx, [row[0] for row in rows]), _policy(tx, avatar_id)
     found: list[Preferred] = []
-    for of_id, context, chosen, rejected, source, exchange_id, created_at in rows:
+    for of_id, context, chosen, rejected, source, exchange_id, conversation_id, created_at in rows:
         turns = tuple((turn["role"], turn["content"]) for turn in orjson.loads(context))
-        written = authors.of(of_id, policy)
-        found.append(Preferred(of_id, turns, chosen, rejected, source, exchange_id, *written, created_at))
+        of = (chosen, rejected, source, exchange_id, conversation_id)
+        found.append(Preferred(of_id, turns, *of, *authors.of(of_id, policy), created_at))
     return found
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, cast
 
 from adapters.vendors.estimate import count_tokens
 from storage.candidates import Linked, Pair, Preferred, Said, Talk
@@ -229,7 +229,7 @@ class Collector:
         return [
             Candidate(
                 row,
-                "opening:" + opening(row),
+                preferred.conversation_id or "opening:" + _began(preferred.context),
                 _earliest(preferred.authors),
                 asker,
                 (),
@@ -250,7 +250,6 @@ class Collector:
         return replace(
             better,
             row=replace(better.row, rejected=worse.row.reply),
-            group="opening:" + opening(better.row),
             authors=authors,
             raters=tuple(dict.fromkeys((*better.raters, *worse.raters))),
             # The further apart they are, the more they teach.
@@ -503,6 +502,12 @@ def context_of(prompt: Sequence[Turn]) -> bytes:
 @lru_cache(maxsize=128)  # the turns of a talk stand above each of its later replies
 def _plain(text: str) -> bytes:
     return plain(text).encode("utf-8", "surrogatepass")
+
+
+def _began(said: Sequence[tuple[str, str]]) -> str:
+    """How a talk begins that no conversation is known of: as it was said, so that no window and no rule moves it."""
+    first = next(((role, text) for role, text in said if role != "system"), ("user", ""))
+    return context_of([Turn(cast(Role, first[0]), first[1])]).hex()
 
 
 def opening(row: Row) -> str:
