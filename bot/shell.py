@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -113,12 +113,24 @@ async def _sit(app: Application, configuration: Configuration, avatar: str) -> i
 
     # Once somebody sits and reads: the scheduler takes a while to load.
     later = asyncio.get_running_loop().call_later(SETTLED_SECONDS, watch)
+    session = _session(app, avatar)
     try:
-        return await sit_down(_session(app, avatar), history=history, folder=Path.cwd(), err=sys.stderr)
+        return await sit_down(
+            session, history=history, folder=Path.cwd(), err=sys.stderr, news=_news(app, session)
+        )
     finally:
         later.cancel()
         for each in schedule:
             each.stop()
+
+
+async def _news(app: Application, session: Session) -> AsyncGenerator[str, None]:
+    """What is said unasked in a chat."""
+    await asyncio.sleep(SETTLED_SECONDS)  # what this needs takes a while to load
+    from bot.finetuning.endings import endings
+
+    async for line in endings(app.services.database, session.place):
+        yield line
 
 
 async def _command_alone(

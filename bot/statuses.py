@@ -27,12 +27,14 @@ log = structlog.get_logger()
 EVERY_SECONDS: Final = 15.0
 """A message is changed at most so often while a run stays in one state, and ever more rarely the longer it goes on."""
 
+PATIENCE_SECONDS: Final = 20.0
+"""So long a step of a run waits for its audience."""
+
 RARELY_SECONDS: Final = 600.0
 """However long a run goes on, its message may be changed after so long."""
 
 _SHELL: Final = "terminal"  # where nothing is said unasked
 _AGEING: Final = 20  # after a twentieth of its age; platforms let old messages be changed less often
-_PATIENCE_SECONDS: Final = 20.0  # that a step of a run waits for its audience
 _POSTING_SECONDS: Final = 90.0
 _POSTING_MS: Final = 120_000  # after that whoever was posting is gone
 _ROUNDS: Final = 3
@@ -41,8 +43,8 @@ Pause = Callable[[float], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """A run and what belongs to it."""
+class View:
+    """A run and what belongs to it: its losses, its dataset with the version, and by name for whom and by whom."""
 
     run: Run
     losses: list[Loss]
@@ -74,11 +76,13 @@ class Statuses:
         platform: Callable[[str], Platform | None],
         *,
         every: float = EVERY_SECONDS,
+        patience: float = PATIENCE_SECONDS,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._database = database
         self._platform = platform
         self._every = every
+        self._patience = patience
         self._pause = pause
         self._boards: dict[str, _Board] = {}
         self._telling: set[asyncio.Task[None]] = set()
@@ -99,7 +103,7 @@ class Statuses:
                 board.later = self._start(self._later(run, board, self._wait(run, board)))
             return
         showing = self._start(self._show(run.id, board))
-        done, _ = await asyncio.wait([showing], timeout=_PATIENCE_SECONDS)
+        done, _ = await asyncio.wait([showing], timeout=self._patience)
         if not done:
             raise NotTold(f"Run {run.number} is {run.state}, which the platform has not taken yet.")
         if (error := showing.exception()) is not None:
@@ -147,7 +151,7 @@ class Statuses:
         """Have the message say what is so; again where that has changed meanwhile, whoever wrote last."""
         async with board.lock:
             for _ in range(_ROUNDS):
-                view = await self._database.read(lambda tx: _view(tx, run_id))
+                view = await self._database.read(lambda tx: view_of(tx, run_id))
                 answer = await self._answer(view, board)
                 found = self._reached(view.run)
                 if found is None or (answer == board.said and view.run.message):
@@ -162,7 +166,7 @@ class Statuses:
                     log.warning("a training run is not shown", run=view.run.number, error=str(error))
                     return
 
-    async def _answer(self, view: _View, board: _Board) -> Answer:
+    async def _answer(self, view: View, board: _Board) -> Answer:
         """The message as it should be. A curve of the same losses is the same picture."""
         run, losses = view.run, view.losses
         if not standing.drawable(losses):
@@ -196,12 +200,12 @@ class Statuses:
     async def _noted(self, run: Run, key: str) -> None:
         await self._database.write(lambda tx: runs.changed(tx, run.id, message=key))
 
-    async def _call(self, view: _View, platform: Platform, place: Place) -> None:
+    async def _call(self, view: View, platform: Platform, place: Place) -> None:
         """Notify whoever launched it, once: a message that is changed notifies nobody."""
         run, moment = view.run, f"run ended:{view.run.id}"
         if await self._database.read(lambda tx: moments.get(tx, moment)) is not None:
             return
-        answer = standing.end_of(run, view.dataset, view.avatar)
+        answer = standing.end_of(run, view.dataset, view.avatar, view.losses)
         await platform.tell(place, answer, name=f"run/{run.id}/end", pings=view.person)
         await self._database.write(lambda tx: moments.put(tx, moment, clock.now()))
 
@@ -216,7 +220,8 @@ def place_of(run: Run) -> Place | None:
     return Place(**kept, conversation=conversation, private=bool(run.place.get("private")))
 
 
-def _view(tx: Tx, run_id: str) -> _View:
+def view_of(tx: Tx, run_id: str) -> View:
+    """A run as it is kept. Raises ``Missing``."""
     run = runs.get(tx, run_id)
     try:
         dataset = datasets.by_number(tx, run.dataset_number)
@@ -231,4 +236,4 @@ def _view(tx: Tx, run_id: str) -> _View:
         person = people.get(tx, run.person_id).key if run.person_id else ""
     except Missing:
         person = ""
-    return _View(run, run_history.points(tx, run_id), title, avatar, person)
+    return View(run, run_history.points(tx, run_id), title, avatar, person)

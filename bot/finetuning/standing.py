@@ -107,6 +107,16 @@ def loss_of(losses: Sequence[Loss]) -> str:
     return "; ".join(found)
 
 
+def held_out_of(losses: Sequence[Loss]) -> str:
+    """How often it was right on rows that it was not trained on, at the beginning and now; empty where nobody says."""
+    of = [each for each in losses if each.split == "validation" and each.accuracy is not None]
+    if len(of) < 2:
+        return ""
+    return (
+        f"accuracy {of[0].accuracy:.0%} at step {of[0].step:,}, {of[-1].accuracy:.0%} at step {of[-1].step:,}"
+    )
+
+
 def text_of(run: Run, dataset: str, losses: Sequence[Loss], now: int) -> str:
     """All that is to be said of a run, the headline first."""
     said = [headline(run, dataset), state_of(run)]
@@ -125,6 +135,7 @@ def fields_of(run: Run, losses: Sequence[Loss], now: int) -> tuple[Field, ...]:
         "Time": eta_of(run, now),
         "Cost": cost_of(run),
         "Loss": loss_of(losses),
+        "Held out": held_out_of(losses),
         "Checkpoints": f"{len(run.checkpoints)}; `/finetune models` lists them"
         if run.state == "succeeded" and len(run.checkpoints) > 1
         else "",
@@ -168,13 +179,15 @@ def answer_of(
     )
 
 
-def end_of(run: Run, dataset: str, avatar: str = "") -> Answer:
+def end_of(run: Run, dataset: str, avatar: str = "", losses: Sequence[Loss] = ()) -> Answer:
     """What whoever launched the run is told once it has ended; it begins with the same words whenever it is said."""
     what = f"Training run {run.number} on `{dataset}`"
     if run.state == "succeeded" and run.model:
         text = (
             f"✅ {what} has succeeded{_lasted(run)}: try `{run.vendor}:{run.model}` before you activate it."
         )
+        if held := held_out_of(losses):
+            text += f" On rows that it was not trained on: {held}."
     elif run.state == "succeeded":
         text = f"✅ {what} has succeeded{_lasted(run)}."
     elif run.state == "failed":

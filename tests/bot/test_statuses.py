@@ -15,7 +15,7 @@ from PIL import Image
 
 from adapters.platforms.base import Answer, Place, Platform, UserError
 from adapters.vendors.tuning import Point
-from bot.statuses import NotTold, Pause, Statuses, place_of
+from bot.statuses import PATIENCE_SECONDS, NotTold, Pause, Statuses, place_of
 from storage import clock, moments, people
 from storage.database import Database
 from storage.runs import Run
@@ -155,10 +155,17 @@ class Process:
         await self.statuses.close()
 
 
-def process(here: World, platform: Platform, *, every: float = 0.0, pause: Pause = at_once) -> Process:
+def process(
+    here: World,
+    platform: Platform,
+    *,
+    every: float = 0.0,
+    patience: float = PATIENCE_SECONDS,
+    pause: Pause = at_once,
+) -> Process:
     made = here.runs()
     found = {platform.name: platform}
-    statuses = Statuses(here.database, found.get, every=every, pause=pause)
+    statuses = Statuses(here.database, found.get, every=every, patience=patience, pause=pause)
     made.on_change(statuses)
     return Process(made, statuses)
 
@@ -414,22 +421,21 @@ async def test_a_run_goes_on_where_nobody_can_be_told(here: World) -> None:
     await by.close()
 
 
-async def test_a_platform_that_does_not_answer_holds_no_run_up_for_long(
-    here: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.statuses._PATIENCE_SECONDS", 0.01)
+async def test_a_platform_that_does_not_answer_holds_no_run_up_for_long(here: World) -> None:
     stub = Stub()
-    by = process(here, stub)
+    by, hasty = process(here, stub), process(here, stub, patience=0)
     run = await after(here, by, await launched(here, by, HERE))
     stub.gate = asyncio.Event()
     here.far.move("running", done=0.2)
-    run = await here.after(by.runs, run, 60_000)
+    run = await here.after(hasty.runs, run, 60_000)
     assert (run.state, run.told) == ("running", "queued")
     stub.gate.set()
+    await hasty.statuses.settled()
     run = await after(here, by, run)
     assert run.told == "running"
     assert "20%" in stub.told[-1][0]
     await by.close()
+    await hasty.close()
 
 
 async def test_only_one_process_posts(here: World) -> None:

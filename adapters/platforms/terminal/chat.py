@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Generator
+from collections.abc import AsyncIterable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +46,20 @@ class Chat:
         self._task: asyncio.Task[Any] | None = None
         self._interrupted = False
         self._leaving = False
+        self._news: list[str] = []
+
+    # -- what comes by itself
+
+    async def tell(self, line: str, keyboard: Keyboard) -> None:
+        """Say something unasked: above what is being typed, or before the next line where something else is going on."""
+        self._news.append(line)
+        await keyboard.above(self._tell_news)
+
+    def _tell_news(self) -> None:
+        for line in self._news:
+            self._screen.paragraph(line)
+            self._screen.gap()
+        self._news.clear()
 
     # -- what the keyboard shows
 
@@ -81,7 +95,7 @@ class Chat:
         while not self._leaving:
             self._screen.gap()
             try:
-                line = await keyboard.line()
+                line = await keyboard.line(self._tell_news)
             except EOFError:
                 break
             except KeyboardInterrupt:
@@ -227,7 +241,11 @@ class Chat:
 
     def _dialog(self, keyboard: Keyboard) -> Dialog:
         return Dialog(
-            self._screen, keyboard.questions, self.commands(), lambda c, v: self._run(c, v, keyboard)
+            self._screen,
+            keyboard.questions,
+            self.commands(),
+            lambda c, v: self._run(c, v, keyboard),
+            keyboard.next,
         )
 
     async def _run(self, command: Command, values: dict[str, Value], keyboard: Keyboard) -> Answer:
@@ -244,8 +262,18 @@ class Chat:
         return answer or Answer("Stopped.", ok=False)
 
 
-async def sit_down(session: Session, *, history: Path, folder: Path, err: TextIO) -> int:
-    """Open the chat in this terminal and stay until the person leaves; returns the exit code."""
+async def sit_down(
+    session: Session,
+    *,
+    history: Path,
+    folder: Path,
+    err: TextIO,
+    news: AsyncIterable[str] | None = None,
+) -> int:
+    """Open the chat in this terminal and stay until the person leaves; returns the exit code.
+
+    ``news`` are lines that are said unasked.
+    """
     chat = Chat(session, Screen(Console(highlight=False), folder), err)
     keyboard = Keyboard(
         Commands(chat.commands, chat.call_for),
@@ -254,7 +282,18 @@ async def sit_down(session: Session, *, history: Path, folder: Path, err: TextIO
         reminder=chat.reminder,
         suggestions=chat.suggestions,
     )
-    return await chat.run(keyboard)
+    listening = asyncio.create_task(_listen(chat, keyboard, news)) if news is not None else None
+    try:
+        return await chat.run(keyboard)
+    finally:
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _listen(chat: Chat, keyboard: Keyboard, news: AsyncIterable[str]) -> None:
+    async for line in news:
+        await chat.tell(line, keyboard)
 
 
 @contextmanager

@@ -24,10 +24,21 @@ class Asks(Protocol):
 
 
 class Dialog:
-    """Runs commands and shows what they say, with the questions that belong to it."""
+    """Runs commands and shows what they say, with the questions that belong to it.
 
-    def __init__(self, screen: Screen, asks: Asks, commands: Sequence[Command], run: Run) -> None:
+    ``later`` takes what somebody says instead of choosing: it was meant for the chat.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        asks: Asks,
+        commands: Sequence[Command],
+        run: Run,
+        later: Callable[[str], None] | None = None,
+    ) -> None:
         self._screen = screen
+        self._later = later
         self._asks = asks
         self._commands = {command.name: command for command in commands}
         self._run = run
@@ -75,7 +86,10 @@ class Dialog:
         said = await self._asks.ask(f"{question} {_numbers(len(buttons))}, or Enter for none:".strip())
         if said and said.isdecimal() and 1 <= int(said) <= len(buttons):
             return buttons[int(said) - 1]
-        return next((b for b in buttons if said and b.label.lower() == said.lower()), None)
+        chosen = next((b for b in buttons if said and b.label.lower() == said.lower()), None)
+        if said and chosen is None and self._later is not None:
+            self._later(said)
+        return chosen
 
     async def _yes_or_no(self, buttons: Sequence[Button], question: str) -> Button | None:
         """One line. Enter takes Yes unless No is the recommended one; a third button is behind ``?``."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.application.current import set_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -88,6 +90,11 @@ class Questions:
             input=source, output=output, style=STYLE, history=InMemoryHistory()
         )
 
+    @property
+    def app(self) -> Application[str]:
+        """What asks."""
+        return self._session.app
+
     async def ask(self, question: str) -> str | None:
         """The answer to a question, empty when it was skipped; ``None`` when the person wants none of it."""
         try:
@@ -132,11 +139,34 @@ class Keyboard:
         )
         self.questions = Questions(self._input, output)
 
-    async def line(self) -> str:
-        """The next line, or several that were pasted. Raises ``KeyboardInterrupt`` and ``EOFError``."""
+    async def line(self, before: Callable[[], None] | None = None) -> str:
+        """The next line, or several that were pasted; ``before`` is called right before anything can be typed.
+
+        Raises ``KeyboardInterrupt`` and ``EOFError``.
+        """
         typed, entered = self._waiting, self._entered
         self._waiting, self._entered = "", False
-        return await self._session.prompt_async(default=typed, accept_default=entered)
+        return await self._session.prompt_async(default=typed, accept_default=entered, pre_run=before)
+
+    def next(self, line: str) -> None:
+        """Take this as the next line, as if it were typed there."""
+        self._waiting, self._entered = line, True
+
+    async def above(self, show: Callable[[], None]) -> None:
+        """Show something above the line that is being typed; nothing while none is."""
+        if (app := self._running) is not None:
+            with set_app(app):
+                await run_in_terminal(show)
+
+    @property
+    def typing(self) -> bool:
+        """Whether something can be typed: a line, or the answer to a question."""
+        return self._running is not None
+
+    @property
+    def _running(self) -> Application[str] | None:
+        apps = (self._session.app, self.questions.app)
+        return next((app for app in apps if app.is_running), None)
 
     @contextmanager
     def listening(self, interrupt: Callable[[], None]) -> Generator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from adapters.platforms.terminal.markdown import WIDTH, Block, settled, tail
 from adapters.platforms.terminal.plain import clean, save, with_reference
 
 _LONGEST_ID = 40
+_SOFT = re.compile(r"(?<=\S)\n(?=\S)")  # Markdown would make one line of two
 _DRAW_SECONDS = 0.07  # about as often as an eye notices
 
 
@@ -64,8 +66,8 @@ class Screen:
         return ScreenReply(self.console, welcome, self._seconds)
 
     def paragraph(self, text: str) -> None:
-        """Markdown, whole."""
-        self.console.print(Block(clean(text)), end="")
+        """Markdown, whole; its lines stay lines."""
+        self.console.print(Block(_SOFT.sub("  \n", clean(text))), end="")
 
     def say(self, text: str, style: str = "") -> None:
         """A line of our own."""

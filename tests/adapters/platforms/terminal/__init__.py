@@ -1,0 +1,1 @@
+"""What comes by itself in a terminal, and what keys do meanwhile."""
