@@ -36,14 +36,6 @@ _FIND = Statement(
         _person.c.workspace_id == bindparam("of_workspace"), _person.c.key == bindparam("of_key")
     )
 )
-_CALLED = Statement(
-    select(_person)
-    .where(
-        _person.c.workspace_id == bindparam("of_workspace"),
-        func.lower(_person.c.name) == bindparam("of_name"),
-    )
-    .limit(2)
-)
 _INSERT = insert_into(PersonRow, ignore=["workspace_id", "key"])
 _RENAME = Statement(
     update(_person).where(_person.c.id == bindparam("of_id")).values(name=bindparam("new_name"))
@@ -172,10 +164,15 @@ def find(tx: Tx, workspace_id: str, key: str) -> Person | None:
     return Person(*row) if row else None
 
 
-def by_name(tx: Tx, workspace_id: str, name: str) -> Person | None:
-    """The one person of this name, whatever its case; ``None`` where there is nobody, or more than one."""
-    rows = tx.rows(_CALLED, {"of_workspace": workspace_id, "of_name": name.lower()})
-    return Person(*rows[0]) if len(rows) == 1 else None
+def called(tx: Tx, workspace_id: str, name: str, *, most: int = 5) -> list[Person]:
+    """The people of this name, whatever its case, by key; of those whom the platform knows, at most so many."""
+    wanted, found, after = name.casefold(), list[str](), ""
+    # Not by a comparison in the database: SQLite knows the case of ASCII alone.
+    while len(found) < most and (page := names(tx, workspace_id, after=after)):
+        found += [key for key, theirs in page if theirs.casefold() == wanted]
+        after = page[-1][0]
+    people = (find(tx, workspace_id, key) for key in found[:most])
+    return [person for person in people if person is not None]
 
 
 def give_consent(tx: Tx, person_id: str, *, at: int, covers_from: int) -> None:

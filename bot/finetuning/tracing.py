@@ -98,9 +98,7 @@ async def _trace_person(services: Services, scene: Scene, wanted: str, after: st
     place = _place(after)
 
     def read(tx: Tx) -> tuple[people.Person, Sequence[tuple[Dataset, int]], Sequence[lineage.PersonLine]]:
-        person = people.find(tx, scene.workspace.id, wanted) or people.by_name(tx, scene.workspace.id, wanted)
-        if person is None:
-            raise UserError(f"Nobody here is called {wanted!r}, by name or by id.")
+        person = _person(tx, scene.workspace.id, wanted)
         return (
             person,
             lineage.datasets_of_person(tx, person.id),
@@ -129,6 +127,19 @@ async def _trace_person(services: Services, scene: Scene, wanted: str, after: st
             "next": _name_of(page[-1]) if more else None,
         },
     )
+
+
+def _person(tx: Tx, workspace_id: str, wanted: str) -> people.Person:
+    """Who has this id or this name. Raises ``UserError``."""
+    if (known := people.find(tx, workspace_id, wanted)) is not None:
+        return known
+    found = people.called(tx, workspace_id, wanted)
+    if len(found) > 1:
+        keys = ", ".join(each.key for each in found)
+        raise UserError(f"Several people here are called {wanted!r}: give the id of one, such as {keys}.")
+    if not found:
+        raise UserError(f"Nobody here is called {wanted!r}, by name or by id.")
+    return found[0]
 
 
 def _place(text: str) -> tuple[int, int] | None:

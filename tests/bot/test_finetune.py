@@ -19,12 +19,15 @@ import pytest
 from adapters.platforms.base import Access, Answer, Call, Who
 from bot.commands.finetune import FORMATS
 from bot.finetuning import handover, quarantine, tracing
-from storage import audit, clock, datasets, numbering
+from storage import audit, clock, datasets, numbering, verdicts
 from storage.database import Database, Tx
-from storage.datasets import NewDataset
+from storage.datasets import NewDataset, NewLine
+from storage.people import Author
+from storage.verdicts import Verdict
 from tests.bot.theatre import ADA, BOB, ELSEWHERE, HERE, Theatre, as_member, play
 from tests.servers.openai import INVALID_KEY, OpenAIServer
 from training import formats
+from training.rows import Row, Turn, row_hash, to_json
 
 pytestmark = pytest.mark.timeout(180)  # each build is a process of its own
 
@@ -178,27 +181,54 @@ async def _traced(school: Theatre) -> None:
     assert "Say what to trace" in await refused(school, "finetune trace")
 
 
-async def test_all_rows_of_somebody_are_reached(school: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
-    await done(school, "finetune build", name="one")
-    await done(school, "finetune build", name="two", prompt="none")
-    monkeypatch.setattr(tracing, "SHOWN", 5)
-    monkeypatch.setattr(tracing, "PAGE", 7)
-    whole = await done(school, "finetune trace", person="ada")
-    assert f"5 of {2 * TRAINED} are shown" in whole.text
+async def test_two_of_one_name_are_told_apart_by_their_ids(theatre: Theatre) -> None:
+    for key in ("u1", "u2"):
+        await theatre.say("hello", who=Who(key, "Zoë"))
+    text = await refused(theatre, "finetune trace", person="ZOË")
+    assert "Several people here are called 'ZOË': give the id of one, such as u1, u2." in text
+    assert (await done(theatre, "finetune trace", person="u1")).text == "Zoë is in no dataset."
+
+
+async def frozen(theatre: Theatre, name: str, many: int) -> None:
+    """A dataset of so many rows, all of Ada's words."""
+    scene = await theatre.services.scenes.find(HERE, ADA)
+
+    def write(tx: Tx) -> None:
+        number = datasets.begin(tx, NewDataset(scene.workspace.id, None, name, "sft"))
+        words = (Author(scene.person.id, 1),)
+        content = to_json(Row((Turn("user", "Q?"),), "A."))
+        lines = [
+            NewLine(at, "train", row_hash(content), content.decode(), f"talk {at}", words, f"x{at}")
+            for at in range(many)
+        ]
+        datasets.add(tx, number, lines)
+        datasets.finish(tx, number, hash=name, report={}, train=many, validation=0)
+
+    await theatre.database.write(write)
+
+
+async def test_all_rows_of_somebody_are_reached(theatre: Theatre) -> None:
+    await frozen(theatre, "one", 30)
+    await frozen(theatre, "two", tracing.PAGE + 5)
+    total = tracing.PAGE + 35
+    whole = await done(theatre, "finetune trace", person="ada")
+    assert f"50 of {total:,} are shown" in whole.text
     assert whole.table is not None
-    assert len(whole.table.rows) == 5
-    rows, after = [], ""
-    while after is not None:
-        page = data(await done(school, "finetune trace", person="ada", after=after))
-        assert page["total"] == 2 * TRAINED
-        rows += [(each["dataset"], each["row"]) for each in page["rows"]]
-        after = page["next"]
-    assert rows == [(f"{name}:1", number + 1) for name in ("two", "one") for number in range(TRAINED)]
-    behind = await done(school, "finetune trace", person="ada", after=_named(whole.text))
-    assert data(behind)["rows"][0] == data(whole)["rows"][5]
+    assert len(whole.table.rows) == 50
+    first = data(whole)
+    second = data(await done(theatre, "finetune trace", person="ada", after=first["next"]))
+    assert (first["total"], second["total"], second["next"]) == (total, total, None)
+    found = [(each["dataset"], each["row"]) for each in (*first["rows"], *second["rows"])]
+    assert found == [("two:1", at + 1) for at in range(tracing.PAGE + 5)] + [
+        ("one:1", at + 1) for at in range(30)
+    ]
+    behind = await done(theatre, "finetune trace", person="ada", after=_named(whole.text))
+    assert data(behind)["rows"][0] == first["rows"][50]
+    assert "is in 1 row of" not in whole.text
 
 
 def _named(text: str) -> str:
+    """The place to go on from."""
     found = re.search(r"`after:([^`]+)`", text)
     assert found is not None
     return found[1]
@@ -444,24 +474,19 @@ async def test_what_somebody_rejects_stays_out_for_good(
     assert data(await done(school, "finetune build"))["rows"] == TRAINED + 1
 
 
-async def test_a_long_quarantine_is_read_in_pages(
-    school: Theatre, strict: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(90, 95):
-        await liked(school, number, more=" you idiot")
-    await done(school, "finetune build")
-    monkeypatch.setattr(quarantine, "SHOWN", 2)
-    monkeypatch.setattr(quarantine, "PAGE", 3)
-    first = await done(school, "finetune quarantine")
-    assert "5 rows were flagged" in first.text
-    assert first.text.count("you idiot") == 2
-    found = data(first)["rows"]
-    second = await done(school, "finetune quarantine", after=data(first)["next"])
-    found += data(second)["rows"]
-    assert (data(second)["total"], data(second)["next"]) == (5, None)
-    assert len({each["hash"] for each in found}) == 5
-    shown = await done(school, "finetune quarantine", after=_named(first.text))
-    assert data(shown)["rows"][0]["hash"] == found[2]["hash"]
+async def test_a_long_quarantine_is_read_in_pages(theatre: Theatre) -> None:
+    home, many = await workspace(theatre), quarantine.PAGE + 5
+    said = [Verdict(f"{at:032x}", True, ("hate",), False, at) for at in range(many)]
+    await theatre.database.write(lambda tx: verdicts.put(tx, home, said))
+    first = await done(theatre, "finetune quarantine")
+    assert f"{many:,} rows were flagged" in first.text
+    assert first.text.count("Its text is not here") == quarantine.SHOWN
+    second = await done(theatre, "finetune quarantine", after=data(first)["next"])
+    assert (data(second)["total"], data(second)["next"]) == (many, None)
+    found = [each["hash"] for each in (*data(first)["rows"], *data(second)["rows"])]
+    assert found == [each.hash for each in reversed(said)]  # the newest first
+    behind = await done(theatre, "finetune quarantine", after=_named(first.text))
+    assert data(behind)["rows"][0]["hash"] == found[quarantine.SHOWN]
 
 
 async def test_flagged_words_that_are_taken_back_are_not_kept(school: Theatre, strict: OpenAIServer) -> None:
@@ -521,16 +546,47 @@ async def test_a_file_from_elsewhere(theatre: Theatre, tmp_path: Path) -> None:
     assert "machine that" in await refused(theatre, "dataset validate", path=path, format="openai-sft")
 
 
-def test_a_large_file_is_posted_in_parts_of_whole_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_what_is_too_large_to_post_comes_in_parts_of_whole_lines(
+    theatre: Theatre, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(handover, "POSTED", 1000)
-    path = Path(_file(tmp_path / "train.openai-sft.jsonl", 40))
-    files = handover._posted([path])  # pyright: ignore[reportPrivateUsage]
-    assert len(files) > 2
-    assert files[0].name == "train.openai-sft.part01.jsonl"
-    assert all(len(each.data) <= 1000 and each.data.endswith(b"\n") for each in files)
-    assert b"".join(each.data for each in files) == path.read_bytes()
+    path, answer = tmp_path / "large.jsonl", "long " * 40_000
+    asked = [{"role": "user", "content": "Q?"}]
+    with path.open("wb") as file:
+        for at in range(50):
+            reply = {"role": "assistant", "content": f"{at} {answer}"}
+            file.write(orjson.dumps({"messages": [*asked, reply]}) + b"\n")
+    given: dict[str, Any] = {
+        "path": str(path),
+        "format": "trl-sft",
+        "validation": _file(tmp_path / "b.jsonl", 2),
+    }
+    await done(theatre, "finetune import", **given, consented=True, local=True)
+    posted = await done(theatre, "finetune export", dataset="large", format="trl-sft")
+    out = tmp_path / "out"
+    await done(theatre, "finetune export", dataset="large", format="trl-sft", out=str(out), local=True)
+    parts = [each for each in posted.files if ".part" in each.name]
+    assert [each.name for each in parts] == ["train.trl-sft.part01.jsonl", "train.trl-sft.part02.jsonl"]
+    assert all(len(each.data) <= handover.POSTED and each.data.endswith(b"\n") for each in parts)
+    assert b"".join(each.data for each in parts) == (out / "train.trl-sft.jsonl").read_bytes()
+    assert [each.name for each in posted.files if each not in parts] == [
+        "validation.trl-sft.jsonl",
+        "README.md",
+    ]
+
+
+async def test_what_is_more_than_a_chat_takes_is_for_the_machine(theatre: Theatre) -> None:
+    scene = await theatre.services.scenes.find(HERE, ADA)
+    content = to_json(Row((Turn("user", "Q?"),), "word " * 800_000))
+
+    def write(tx: Tx) -> None:
+        number = datasets.begin(tx, NewDataset(scene.workspace.id, None, "vast", "sft"))
+        lines = [NewLine(at, "train", f"{at:032x}", content.decode(), "t", ()) for at in range(25)]
+        datasets.add(tx, number, lines)
+        datasets.finish(tx, number, hash="x", report={}, train=25, validation=0)
+
+    await theatre.database.write(write)
+    told = await refused(theatre, "finetune export", dataset="vast", format="trl-sft")
+    assert "more than can be posted" in told
 
 
 async def test_names_are_completed_from_this_workspace(school: Theatre) -> None:

@@ -34,6 +34,28 @@ async def test_somebody_unknown_is_missing(database: Database) -> None:
     assert await database.read(lambda tx: people.find(tx, "nowhere", "nobody")) is None
 
 
+async def test_people_are_found_by_name_whatever_its_case_and_alphabet(database: Database) -> None:
+    stage = await set_stage(database)
+    for key, name in (
+        ("1", "Émile"),
+        ("2", "ANN"),
+        ("3", "ann"),
+        ("4", "Groß"),
+        ("import:5", "Ann"),
+        ("6", ""),
+    ):
+        await database.write(lambda tx, key=key, name=name: people.ensure(tx, stage.workspace.id, key, name))
+
+    async def called(name: str) -> list[str]:
+        found = await database.read(lambda tx: people.called(tx, stage.workspace.id, name))
+        return [person.key for person in found]
+
+    assert await called("émile") == await called("ÉMILE") == ["1"]
+    assert await called("Ann") == ["2", "3"]
+    assert await called("GROSS") == ["4"]
+    assert await called("Anna") == await called("") == []
+
+
 async def may(stage: Stage, *authors: tuple[Person, int]) -> bool:
     wanted = [Author(person.id, said_at) for person, said_at in authors]
     return await stage.database.read(lambda tx: people.may_learn(tx, wanted))
