@@ -476,7 +476,7 @@ async def test_what_somebody_rejects_stays_out_for_good(
 
 async def test_a_long_quarantine_is_read_in_pages(theatre: Theatre) -> None:
     home, many = await workspace(theatre), quarantine.PAGE + 5
-    said = [Verdict(f"{at:032x}", True, ("hate",), False, at) for at in range(many)]
+    said = [Verdict(f"{at:08x}{0:024x}", True, ("hate",), False, at) for at in range(many)]
     await theatre.database.write(lambda tx: verdicts.put(tx, home, said))
     first = await done(theatre, "finetune quarantine")
     assert f"{many:,} rows were flagged" in first.text
