@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from adapters.vendors.openai import Endpoint as OpenAIEndpoint
     from adapters.vendors.tuning import Tuner
     from bot.statuses import Statuses
+    from training.desk import Observer
     from training.ordering import Prices
     from training.runs import Runs
 
@@ -100,7 +101,7 @@ def services_of(
         notices,
         _attachment_rules(settings),
         Builds(configuration, database),
-        training_of(configuration, database, platform=notices.platform),
+        training_of(configuration, database, models=models, platform=notices.platform),
         FACES,
         interactive,
     )
@@ -245,26 +246,33 @@ def training_of(
     database: Database,
     tuners: Mapping[str, Callable[[], Tuner]] | None = None,
     *,
+    models: Models,
     platform: Callable[[str], Platform | None] | None = None,
 ) -> Training:
     """The training runs, on the vendors of the settings; ``tuners`` join them.
 
-    They are told of on the platforms that ``platform`` knows by name; nowhere without it.
+    What they make is tried out with ``models`` for avatars that are set so. They are told of on the platforms that
+    ``platform`` knows by name; nowhere without it.
     """
 
     def make(found: Tuners) -> Runs:
         return _runs(configuration, database, found)
 
+    def first() -> Observer:
+        from bot.finetuning.automatic import Automatic
+
+        return Automatic(database, models, configuration.settings)
+
     found = tuners_of(configuration, tuners or {})
     if platform is None:
-        return Training(found, make)
+        return Training(found, make, first=first)
 
     def watch() -> Statuses:
         from bot.statuses import Statuses
 
         return Statuses(database, platform)
 
-    return Training(found, make, watch)
+    return Training(found, make, watch, first)
 
 
 def tuners_of(configuration: Configuration, more: Mapping[str, Callable[[], Tuner]]) -> Tuners:

@@ -13,7 +13,7 @@ from bot.asking import Asking, Patience
 from bot.context import Shown
 from bot.models import Models
 from bot.settings import Settings
-from training.releases import Prompt
+from training.smoke import Prompt, Said
 
 MOST_TOKENS = 400
 """What a model may say in a rehearsal."""
@@ -24,11 +24,12 @@ SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a model said, and what that took."""
+    """What a model said, and what that took; ``known`` is False where it said that it does not know."""
 
     text: str
     usage: Usage
     seconds: float
+    known: bool = True
 
 
 class Rehearsal:
@@ -44,7 +45,7 @@ class Rehearsal:
             models, Patience(attempts=chosen.attempts, retry_seconds=chosen.retry_seconds, rest_after=1000)
         )
 
-    async def answer(self, model: str, prompt: Prompt) -> str:
+    async def answer(self, model: str, prompt: Prompt) -> Said:
         """What the model says to a prompt, without examples, as much alike each time as it can. Raises ``VendorError``."""
 
         def prepare(_full: str, _vendor: ChatModel, name: str) -> ChatRequest:
@@ -57,7 +58,8 @@ class Rehearsal:
                 max_output_tokens=MOST_TOKENS,
             )
 
-        return (await self._heard(model, prepare)).text
+        heard = await self._heard(model, prepare)
+        return Said(heard.text, heard.known)
 
     async def as_shown(self, model: str, shown: Shown, text: str) -> Heard:
         """What the model says with all that the avatar would show it. Raises ``VendorError``."""
@@ -87,7 +89,7 @@ class Rehearsal:
                     if isinstance(event, Delta):
                         heard = replace(heard, text=heard.text + event.text)
                     else:
-                        heard = replace(heard, usage=event.usage)
+                        heard = replace(heard, usage=event.usage, known=event.known)
         except TimeoutError:
             vendor = model.partition(":")[0]
             raise Unavailable(f"it did not answer within {SECONDS:.0f} seconds", vendor=vendor) from None

@@ -17,6 +17,7 @@ from bot.settings import Configuration
 
 if TYPE_CHECKING:
     from bot.statuses import Statuses
+    from training.desk import Observer
     from training.runs import Runs
 
 GROUP = "understudy.tuners"
@@ -72,7 +73,7 @@ def _others() -> Mapping[str, EntryPoint]:
 class Training:
     """The training runs of all workspaces: loaded when somebody asks for them, which a chat does not wait for.
 
-    ``watch`` gives whoever tells of them where they were launched.
+    ``watch`` gives whoever tells of them where they were launched, ``first`` whoever is told of each change before that.
     """
 
     def __init__(
@@ -80,10 +81,12 @@ class Training:
         tuners: Tuners,
         make: Callable[[Tuners], Runs],
         watch: Callable[[], Statuses] | None = None,
+        first: Callable[[], Observer] | None = None,
     ) -> None:
         self._tuners = tuners
         self._make = make
         self._watch = watch
+        self._first = first
         self._runs: Runs | None = None
         self._statuses: Statuses | None = None
 
@@ -101,6 +104,8 @@ class Training:
         """The runs."""
         if self._runs is None:
             self._runs = self._make(self._tuners)
+            if self._first is not None:
+                self._runs.on_change(self._first())
             if self._watch is not None:
                 self._statuses = self._watch()
                 self._runs.on_change(self._statuses)

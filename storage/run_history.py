@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlalchemy import bindparam, func, select
 
-from storage.database import Statement, Tx, columns_of, insert_into, table, upsert_into
+from storage.database import Statement, Tx, columns_of, first, insert_into, table, upsert_into
 from storage.schema import RunEventRow, RunPointRow
 
 Level = Literal["info", "warning", "error"]
@@ -45,6 +45,9 @@ _NEWEST = Statement(
     .order_by(_event.c.position.desc())
     .limit(bindparam("most"))
 )
+_ONE = Statement(
+    select(*columns_of(RunEventRow, Told)).where(_OF_RUN, _event.c.event_id == bindparam("of_event"))
+)
 _PUT = upsert_into(RunPointRow, on=["run_id", "split", "step"], update=["loss", "accuracy", "epoch"])
 _POINTS = Statement(
     select(*columns_of(RunPointRow, Loss))
@@ -66,6 +69,12 @@ def add_events(tx: Tx, run_id: str, told: Sequence[Told]) -> int:
 def events(tx: Tx, run_id: str, *, limit: int = 10_000) -> list[Told]:
     """The last ``limit`` of them, the oldest first."""
     return [Told(*row) for row in tx.rows(_NEWEST, {"of_run": run_id, "most": limit})][::-1]
+
+
+def event(tx: Tx, run_id: str, event_id: str) -> Told | None:
+    """The event of this id, if it was told."""
+    row = first(tx, _ONE, {"of_run": run_id, "of_event": event_id})
+    return Told(*row) if row else None
 
 
 def add_points(tx: Tx, run_id: str, points: Sequence[Loss]) -> None:

@@ -66,11 +66,14 @@ def commands(services: Services) -> tuple[Command, ...]:
         return [name for name in services.training.vendors if name.startswith(typed.casefold())]
 
     whose = Param("avatar", "whose; the one that answers here when left out", complete=avatar_names)
-    tuned = Param("model", "the tuned model, as vendor:name", required=True, complete=tuned_names)
-    why = Param("why", "why, for those who read the list of releases")
-    instead_of = Param(
-        "instead_of", "do it without asking, if this release is still the active one", "integer", minimum=1
+    tuned = Param(
+        "model",
+        "the tuned model, as vendor:name, or run:3 for that of run 3",
+        required=True,
+        complete=tuned_names,
     )
+    why = Param("why", "why, for those who read the list of releases")
+    asked = Param("asked", "the question that is answered with yes; buttons know it")
     which = dataset_param(services)
     vendor = Param("vendor", "where; embedded, which is free, when left out", complete=vendors)
     how = (
@@ -275,7 +278,7 @@ def commands(services: Services) -> tuple[Command, ...]:
                 tuned,
                 whose,
                 why,
-                instead_of,
+                asked,
                 Param("anyway", "even if the smoke test leaves doubts", "flag", default=False),
             ),
         ),
@@ -288,7 +291,7 @@ def commands(services: Services) -> tuple[Command, ...]:
                 whose,
                 Param("to", "the number of a release; the one before when left out", "integer", minimum=1),
                 why,
-                instead_of,
+                asked,
             ),
         ),
         Command(

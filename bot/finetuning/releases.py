@@ -10,18 +10,17 @@ import orjson
 from adapters.platforms.base import Answer, Button, Call, Table, UserError
 from bot.commands.prompts import day
 from bot.commands.talk import shorten
+from bot.finetuning import trial
 from bot.finetuning.datasets import note
-from bot.finetuning.tuned import avatar_of, find_tuned, full_name
-from bot.rehearsal import Rehearsal
+from bot.finetuning.tuned import Asked, asked_of, avatar_of, find_tuned, reference, whom
 from bot.services import Services
-from storage import datasets, people, prompts, releases
+from storage import people, prompts, releases
 from storage.avatars import Avatar
 from storage.database import Tx
 from storage.errors import Missing
 from storage.releases import Release
-from storage.runs import Tuned
-from training.releases import Prompts, Sample, Smoke, aim, evaluated, prompts_for, smoke
 from training.releases import activate as make_release
+from training.releases import aim
 from training.releases import rollback as go_back
 
 # -- activate
@@ -30,27 +29,14 @@ from training.releases import rollback as go_back
 async def activate(services: Services, call: Call) -> Answer:
     """Try a tuned model out, and let it answer once somebody said yes."""
     scene, avatar, tuned = await find_tuned(services, call)
-    model = full_name(tuned)
-
-    def read(tx: Tx) -> tuple[Release, prompts.PromptVersion, Prompts, object]:
-        release = releases.current(tx, avatar.id)
-        version = prompts.get(tx, release.prompt_version_id)
-        here = scene.conversation if scene.avatar.id == avatar.id else None
-        asked = prompts_for(
-            tx,
-            system=version.text,
-            dataset_number=tuned.dataset_number,
-            conversation_id=here.id if here else None,
-        )
-        return release, version, asked, _trained_under(tx, tuned)
-
-    now, version, asked, trained_under = await services.database.read(read)
+    here = scene.conversation if scene.avatar.id == avatar.id else None
+    plan = await services.database.read(lambda tx: trial.plan(tx, avatar, tuned, here.id if here else None))
+    now, model = plan.now, plan.model
     if now.model == model:
         raise UserError(f"{avatar.name} answers with {model} already: release {now.number}.")
-    await call.progress(f"Asking {model} {len(asked.prompts)} questions …")
-    rehearsal = Rehearsal(services.models, services.configuration.settings, unknown=avatar.unknown)
-    seen = await smoke(rehearsal.answer, model, f"{tuned.vendor}:{tuned.base_model}", asked.prompts)
-    saw: dict[str, Any] = {"run": tuned.run_number, "step": tuned.step, **evaluated(seen, asked.source)}
+    await call.progress(f"Asking {model} {plan.questions} questions …")
+    seen = await trial.carried_out(plan, services.models, services.configuration.settings)
+    saw = trial.kept(plan, seen)
     if seen.verdict == "silent":
         detail = {"refused": seen.error, "model": model, **saw}
         await note(services, scene, "finetune activate", avatar.name, detail)
@@ -58,15 +44,11 @@ async def activate(services: Services, call: Call) -> Answer:
             f"{model} does not answer: {seen.error.rstrip('.')}. Nothing was changed; {avatar.name} answers with "
             f"{services.conversations.model(now)} as before."
         )
-    remarks = _remarks(seen)
-    if isinstance(trained_under, int) and trained_under != version.number:
-        remarks.append(
-            f"It was trained under prompt version {trained_under}, and version {version.number} is active."
-        )
+    remarks = [*trial.doubts(plan, seen), *filter(None, [plan.remark])]
     told = [
-        f"**{model}** {_figures(seen)} ({asked.source}, {seen.seconds:.1f} s).",
+        f"**{model}** {trial.figures(seen)} ({seen.source}, {seen.seconds:.1f} s).",
         *(f"⚠️ {each}" for each in remarks),
-        *_shown(seen.samples[:2]),
+        *trial.shown(seen.samples[:2]),
     ]
     data = {
         "avatar": avatar.name,
@@ -79,10 +61,10 @@ async def activate(services: Services, call: Call) -> Answer:
             for each in seen.samples
         ],
     }
-    instead_of = call.integer("instead_of")
-    doubtful = seen.verdict != "good"
-    if not call.confirmed and (instead_of is None or (doubtful and not call.flag("anyway"))):
-        return _ask(services, call, avatar, now, model, told, data, doubtful)
+    before = asked_of(call)
+    doubtful = seen.verdict != "good" or bool(plan.lost)
+    if not call.confirmed and (before is None or (doubtful and not (before.anyway or call.flag("anyway")))):
+        return _ask(services, call, plan, told, data, doubtful)
     why = call.text("why").strip() or f"activated after run {tuned.run_number}"
     added = await services.database.write(
         lambda tx: make_release(
@@ -93,42 +75,33 @@ async def activate(services: Services, call: Call) -> Answer:
             evaluated=saw,
             person_id=scene.person.id,
             why=why,
-            instead_of=now.number if instead_of is None else instead_of,
+            instead_of=now.number if before is None else before.release,
         )
     )
     told.append(
         f"{avatar.name} answers with **{model}** from the next message on: release {added.number}. "
         f"`/finetune rollback` goes back to release {now.root}."
     )
-    back = Button("Roll back …", "finetune rollback", {"avatar": avatar.name})
+    back = Button("Roll back …", "finetune rollback", {"avatar": whom(avatar)})
     return Answer("\n\n".join(told), buttons=(back,), data={**data, "release": added.number})
-
-
-def _trained_under(tx: Tx, tuned: Tuned) -> object:
-    try:
-        return datasets.by_number(tx, tuned.dataset_number).settings.get("prompt_version")
-    except Missing:
-        return None
 
 
 def _ask(
     services: Services,
     call: Call,
-    avatar: Avatar,
-    now: Release,
-    model: str,
+    plan: trial.Plan,
     told: Sequence[str],
     data: Mapping[str, object],
     doubtful: bool,
 ) -> Answer:
     """What was seen, and the question whether it shall be so."""
+    avatar, now = plan.avatar, plan.now
     present = services.conversations.model(now)
     question = (
-        f"{avatar.name} answers with {present} (release {now.number}). Activate {model} "
+        f"{avatar.name} answers with {present} (release {now.number}). Activate {plan.model} "
         f"{'all the same' if doubtful else 'for everybody'}, from the next message on?"
     )
-    args = {"avatar": avatar.name, "model": model, "instead_of": str(now.number)}
-    args |= {"anyway": "yes"} if doubtful else {}
+    args = {"model": reference(plan.tuned), "asked": str(Asked.about(avatar, now, anyway=doubtful))}
     if why := call.text("why").strip():
         args["why"] = why
     label = "Activate it all the same" if doubtful else "Activate it"
@@ -144,54 +117,18 @@ def _asking(services: Services, question: str) -> tuple[str, bool]:
     return f"{question} Nothing was changed; add `--yes` to say so.", False
 
 
-def _figures(seen: Smoke) -> str:
-    many = len(seen.samples)
-    text = f"answered {seen.answered} of {many} questions"
-    if seen.compared:
-        text += f"; {seen.differs} of {seen.compared} answers differ from those of {seen.base_model}"
-    return text
-
-
-def _remarks(seen: Smoke) -> list[str]:
-    remarks: list[str] = []
-    if seen.verdict == "partly":
-        remarks.append(f"It left some unanswered: {seen.error}")
-    if seen.verdict == "same":
-        remarks.append(
-            f"All its answers are those of {seen.base_model}: the training changed nothing that shows, or the vendor does "
-            "not serve the tuned model."
-        )
-    if not seen.compared:
-        remarks.append(
-            f"It could not be compared with {seen.base_model}: {seen.base_error or 'no answer of both'}"
-        )
-    return remarks
-
-
-def _shown(samples: Sequence[Sample]) -> list[str]:
-    return [
-        f"> **{shorten(each.question, 160)}**\n> {shorten(each.reply or '(no answer)', 240)}"
-        + (
-            f"\n> before: {shorten(each.base_reply, 240)}"
-            if each.base_reply is not None and each.differs
-            else ""
-        )
-        for each in samples
-    ]
-
-
 # -- roll back
 
 
 async def rollback(services: Services, call: Call) -> Answer:
     """Go back to the release before, or to the one named, once somebody said yes."""
     scene = await services.scene(call)
-    to, instead_of = call.integer("to"), call.integer("instead_of")
+    to, asked = call.integer("to"), asked_of(call)
 
     def read(tx: Tx) -> tuple[Avatar, Release, Release, int, int]:
         avatar = avatar_of(tx, scene, call)
         now = releases.current(tx, avatar.id)
-        wanted = aim(tx, now, to) if instead_of in (None, now.number) else now
+        wanted = aim(tx, now, to) if asked is None or asked.release == now.number else now
         versions = [prompts.get(tx, each.prompt_version_id).number for each in (now, wanted)]
         return avatar, now, wanted, versions[0], versions[1]
 
@@ -199,13 +136,13 @@ async def rollback(services: Services, call: Call) -> Answer:
     model = services.conversations.model(wanted)
     what = f"{model} and prompt version {wanted_version}"
     data = {"avatar": avatar.name, "from": now.number, "repeats": wanted.number, "model": model}
-    if not call.confirmed and instead_of is None:
+    if not call.confirmed and asked is None:
         present = services.conversations.model(now)
         question = (
             f"{avatar.name} answers by release {now.number}, with {present} and prompt version {present_version}. "
             f"Go back to release {wanted.number}, with {what}, for everybody?"
         )
-        args = {"avatar": avatar.name, "to": str(wanted.number), "instead_of": str(now.number)}
+        args = {"to": str(wanted.number), "asked": str(Asked.about(avatar, now))}
         if why := call.text("why").strip():
             args["why"] = why
         asks, ok = _asking(services, question)
@@ -219,7 +156,7 @@ async def rollback(services: Services, call: Call) -> Answer:
             to=to,
             person_id=scene.person.id,
             why=call.text("why").strip() or f"back to release {wanted.number}",
-            instead_of=now.number if instead_of is None else instead_of,
+            instead_of=now.number if asked is None else asked.release,
         )
     )
     return Answer(
@@ -290,4 +227,7 @@ def _name(tx: Tx, person_id: str) -> str:
 def _measured(seen: Mapping[str, Any]) -> str:
     if "answered" not in seen:
         return ""
-    return f"{seen['answered']} of {seen['asked']} answered, {seen['differs']} of {seen['compared']} differ"
+    answered = f"{seen['answered']} of {seen['asked']} answered"
+    if seen.get("known", seen["answered"]) < seen["answered"]:
+        answered = f"{seen['known']} of {seen['asked']} known"
+    return f"{answered}, {seen['differs']} of {seen['compared']} differ"

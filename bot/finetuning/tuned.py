@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from adapters.platforms.base import Answer, Button, Call, Table, UserError
 from adapters.vendors.base import VendorError
 from bot import context
 from bot.commands.prompts import day
 from bot.errors import for_admin
+from bot.finetuning import takenback
 from bot.finetuning.datasets import note
 from bot.rehearsal import Heard, Rehearsal
 from bot.scenes import Scene, named
@@ -19,16 +23,68 @@ from bot.services import Services
 from storage import avatars, datasets, releases, runs
 from storage.avatars import Avatar
 from storage.database import Tx
+from storage.errors import Missing
 from storage.releases import Release
 from storage.runs import Run, Tuned
 from training.handover import title
 
 _LISTED = 25
+_SHORT = 20
+_ASKED = re.compile(r"(\d{1,9})-([0-9a-f]{6})(-anyway)?")
+_RUN = re.compile(r"run:(\d{1,9})(?::(\d{1,9}))?")
 
 
 def full_name(tuned: Tuned) -> str:
     """The model as people choose it, ``vendor:name``."""
     return f"{tuned.vendor}:{tuned.model}"
+
+
+# -- what buttons say instead of long names: a platform may give them few characters to keep over a restart
+
+
+def reference(tuned: Tuned) -> str:
+    """The same model as buttons name it: ``run:3``, or ``run:3:40`` for the checkpoint of step 40."""
+    step = "" if tuned.step is None else f":{tuned.step}"
+    return f"run:{tuned.run_number}{step}"
+
+
+def whom(avatar: Avatar) -> str:
+    """An avatar as buttons name it: by name, or by the end of its id where the name is long."""
+    return avatar.name if len(quote(avatar.name)) <= _SHORT else f"~{_end(avatar)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody was asked before they said yes: an avatar, the release it had, and whether doubts were told.
+
+    As text it is ``12-1a2b3c``, with ``-anyway`` where there were doubts.
+    """
+
+    release: int
+    avatar: str
+    anyway: bool = False
+
+    @classmethod
+    def about(cls, avatar: Avatar, now: Release, *, anyway: bool = False) -> Asked:
+        """The question about this avatar with this release."""
+        return cls(now.number, _end(avatar), anyway)
+
+    def __str__(self) -> str:
+        return f"{self.release}-{self.avatar}{'-anyway' if self.anyway else ''}"
+
+
+def asked_of(call: Call) -> Asked | None:
+    """The question that the call answers. Raises ``UserError``."""
+    said = call.text("asked").strip()
+    if not said:
+        return None
+    if (match := _ASKED.fullmatch(said)) is None:
+        raise UserError("That is none of the questions that buttons answer; leave out `asked`.")
+    return Asked(int(match[1]), match[2], bool(match[3]))
+
+
+def _end(avatar: Avatar) -> str:
+    return avatar.id[-6:]
 
 
 # -- models
@@ -38,19 +94,22 @@ async def models(services: Services, call: Call) -> Answer:
     """The tuned models of the workspace."""
     scene = await services.scene(call)
 
-    def gather(tx: Tx) -> tuple[list[Tuned], Mapping[str, Run], Mapping[int, str], Mapping[str, list[str]]]:
+    def gather(tx: Tx) -> _Known:
         active: dict[str, list[str]] = {}
         for avatar in avatars.listed(tx, scene.workspace.id):
             model = services.conversations.model(releases.current(tx, avatar.id))
             active.setdefault(model, []).append(avatar.name)
-        return (
-            runs.models(tx, scene.workspace.id),
+        found = runs.models(tx, scene.workspace.id)
+        return _Known(
+            found,
             {run.id: run for run in runs.listed(tx, scene.workspace.id)},
             {each.number: title(each) for each in datasets.listed(tx, scene.workspace.id)},
             active,
+            {each.run_id: takenback.of(tx, each) for each in {each.run_id: each for each in found}.values()},
         )
 
-    found, every, frozen, active = await services.database.read(gather)
+    known = await services.database.read(gather)
+    found, active = known.models, known.active
     if not found:
         return Answer("There is no tuned model yet; `/finetune launch` trains the first.", data=[])
     dates, silent = await _dates(services, found)
@@ -61,10 +120,12 @@ async def models(services: Services, call: Call) -> Answer:
             "run": each.run_number,
             "step": each.step,
             "base_model": f"{each.vendor}:{each.base_model}",
-            "dataset": frozen.get(each.dataset_number),
-            "method": every[each.run_id].method,
+            "dataset": known.datasets.get(each.dataset_number),
+            "method": known.runs[each.run_id].method,
             "trained_at": each.at,
             "shutdown_date": dates.get(full_name(each)) or dates.get(f"{each.vendor}:{each.base_model}"),
+            "forgotten": known.lost[each.run_id].forgotten,
+            "withdrawn": known.lost[each.run_id].withdrawn,
         }
         for each in found
     ]
@@ -78,12 +139,34 @@ async def models(services: Services, call: Call) -> Answer:
             line["method"],
             day(line["trained_at"]),
             line["shutdown_date"] or "",
+            known.lost[each.run_id].text,
         )
-        for line in data
+        for line, each in zip(data, found, strict=True)
     )
-    columns = ("answers for", "model", "run", "tuned from", "dataset", "method", "trained", "shut down on")
-    missing = "\n".join(f"{vendor} does not tell when it shuts models down: {why}" for vendor, why in silent)
-    return Answer(missing, table=Table(columns, rows), data=data)
+    columns = (
+        "answers for", "model", "run", "tuned from", "dataset", "method", "trained", "shut down on", "rows taken back",
+    )  # fmt: skip
+    told = [f"{vendor} does not tell when it shuts models down: {why}" for vendor, why in silent]
+    if any(known.lost.values()):
+        told.append(_TAKEN_BACK)
+    return Answer("\n".join(told), table=Table(columns, rows), data=data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A workspace's models, with their runs by id, datasets by number, speakers by model, and what was taken back."""
+
+    models: Sequence[Tuned]
+    runs: Mapping[str, Run]
+    datasets: Mapping[int, str]
+    active: Mapping[str, list[str]]
+    lost: Mapping[str, takenback.TakenBack]
+
+
+_TAKEN_BACK = (
+    "⚠️ Some were made with rows that people have taken back since, which a model cannot forget: build a new version of the "
+    "dataset, launch it, and delete the old model with `/finetune discard`."
+)
 
 
 async def _dates(
@@ -115,27 +198,61 @@ async def find_tuned(services: Services, call: Call) -> tuple[Scene, Avatar, Tun
     scene = await services.scene(call)
     wanted = call.text("model").strip()
 
-    def find(tx: Tx) -> tuple[Avatar, list[Tuned]]:
-        return avatar_of(tx, scene, call), runs.models(tx, scene.workspace.id)
+    def find(tx: Tx) -> tuple[Avatar | None, list[Tuned]]:
+        found = runs.models(tx, scene.workspace.id)
+        tuned = _meant(found, wanted)
+        return (avatar_of(tx, scene, call, tuned) if tuned else None), found
 
     avatar, found = await services.database.read(find)
-    known = {full_name(each): each for each in found}
-    if wanted in known:
-        return scene, avatar, known[wanted]
+    tuned = _meant(found, wanted)
+    if tuned is not None and avatar is not None:
+        return scene, avatar, tuned
+    known = [full_name(each) for each in found]
     if not known:
         hint = "there is none yet, and `/finetune launch` trains the first"
     else:
-        close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or list(known)[:3]
+        close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or known[:3]
         hint = f"near it: {', '.join(close)}, and `/finetune models` lists all"
     raise UserError(
         f"No tuned model is named {wanted!r}; {hint}. A model that was not tuned here is chosen with `/model`."
     )
 
 
-def avatar_of(tx: Tx, scene: Scene, call: Call) -> Avatar:
-    """The avatar that the call names, else the one that answers there. Raises ``UserError``."""
-    name = call.text("avatar").strip()
-    return named(tx, scene.workspace, name) if name else scene.avatar
+def _meant(found: Sequence[Tuned], wanted: str) -> Tuned | None:
+    """The model of this name, or of this run."""
+    for each in found:
+        if wanted in (full_name(each), reference(each)):
+            return each
+    match = _RUN.fullmatch(wanted)
+    if match is None or match[2] is not None:
+        return None
+    # Its last state may be one of its checkpoints.
+    return next((each for each in found if each.run_number == int(match[1])), None)
+
+
+def avatar_of(tx: Tx, scene: Scene, call: Call, tuned: Tuned | None = None) -> Avatar:
+    """The avatar that the call names or was asked about, else the one that answers there. Raises ``UserError``.
+
+    For a model that is named by its run it is the one that the run was for.
+    """
+    name, asked = call.text("avatar").strip(), asked_of(call)
+    end = asked.avatar if asked else name.removeprefix("~") if name.startswith("~") else ""
+    if end:
+        found = [each for each in avatars.listed(tx, scene.workspace.id) if _end(each) == end]
+        if len(found) == 1:
+            return found[0]
+        if asked:
+            raise UserError(
+                "The avatar that you were asked about is not there any more; nothing was changed."
+            )
+    if name:
+        return named(tx, scene.workspace, name)
+    if tuned is not None and tuned.avatar_id and _RUN.fullmatch(call.text("model").strip()):
+        try:
+            return avatars.get(tx, tuned.avatar_id)
+        except Missing:
+            return scene.avatar
+    return scene.avatar
 
 
 # -- try
@@ -169,7 +286,8 @@ async def try_(services: Services, call: Call) -> Answer:
     if beside is not None:
         parts.append(_said(f"{present}, which answers now", beside))
     active = release.model == model
-    activate = Button("Activate …", "finetune activate", {"avatar": avatar.name, "model": model})
+    args = {"avatar": whom(avatar), "model": reference(tuned)}
+    activate = Button("Activate …", "finetune activate", args)
     return Answer(
         "\n\n".join(parts),
         buttons=() if active else (activate,),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.platforms.base import Access, Answer, Button
+from adapters.platforms.discord.controls import run_control
 from adapters.vendors.base import (
     ChatRequest,
     Delta,
@@ -28,7 +29,7 @@ from storage.releases import Release
 from storage.runs import NewRun, State
 from tests.bot.test_notices import Stage as Notified
 from tests.bot.test_notices import choose, told
-from tests.bot.theatre import BOB, ELSEWHERE, FINISHED, PATIENCE, Scripted, Theatre, as_member, play
+from tests.bot.theatre import BOB, ELSEWHERE, FINISHED, HERE, PATIENCE, Scripted, Theatre, as_member, play
 
 TRAINER = as_member(BOB, Access.TRAINER)
 GONE = ModelNotFound("there is no such model", vendor="scripted")
@@ -252,13 +253,67 @@ async def test_what_was_decided_meanwhile_is_not_overruled(theatre: Theatre) -> 
     assert await model_of(theatre) == "scripted:better"
 
 
+LONG = "ft:gpt-4.1-mini-2025-04-14:" + "a-company-with-a-long-name" + ":counsel-sft-12:Babc123xyz"
+
+
+def kept_over_a_restart(answer: Answer) -> None:
+    """All that a button says is on the button, wherever it is shown and however long names are."""
+    for button in answer.buttons:
+        assert run_control("9" * 20, button.command, button.args), button.args
+        assert run_control("9" * 20, button.command, button.args, sure=True), button.args
+
+
+async def test_buttons_outlive_a_restart_however_long_names_are(theatre: Theatre) -> None:
+    name = "Профессор Доуэль, который знает всё о птицах и рыбах"
+    assert len(LONG) > 60
+    assert (await theatre.command("avatar create", name=name, prompt="You know every bird.")).ok
+    await train(theatre, LONG, checkpoints=[{"model": f"{LONG}:ckpt-step-120", "step": 120}])
+    there = replace(HERE, avatar=name)
+    for model in (f"scripted:{LONG}", f"scripted:{LONG}:ckpt-step-120"):
+        tried = await theatre.command("finetune try", who=TRAINER, place=there, model=model, message="Hi")
+        kept_over_a_restart(tried)
+        asked = await press(theatre, tried)
+        kept_over_a_restart(asked)
+        assert f"Activate {model} for everybody" in asked.text
+        done = await press(theatre, asked)
+        assert done.text.endswith("goes back to release " + ("1." if model.endswith(LONG) else "2."))
+        kept_over_a_restart(done)
+        assert f"{name} answers with **{model}**" in done.text
+    back = await press(theatre, done)
+    kept_over_a_restart(back)
+    assert "Go back to release 2" in back.text
+    assert "repeats release 2" in (await press(theatre, back)).text
+    assert (await theatre.say("hello", place=there)).model == f"scripted:{LONG}"
+    assert await model_of(theatre) == "scripted:one"  # the avatar that answers here was never meant
+    again = await press(theatre, back)
+    assert "Release 3 is not active any more" in again.text
+
+
+async def test_a_model_can_be_named_by_its_run(theatre: Theatre) -> None:
+    found = {
+        each["model"]: each["run"] for each in data(await theatre.command("finetune models", who=TRAINER))
+    }
+    run = found["scripted:tuned"]
+    for named, model in ((f"run:{run}", "tuned"), (f"run:{run}:10", "tuned-1")):
+        answer = await theatre.command("finetune try", who=TRAINER, model=named, message="Hi")
+        assert f"**scripted:{model}**" in answer.text
+    for wrong in (f"run:{run}:11", "run:999", "run:"):
+        answer = await theatre.command("finetune try", who=TRAINER, model=wrong, message="Hi")
+        assert f"No tuned model is named {wrong!r}" in answer.text
+    answer = await theatre.command("finetune activate", who=TRAINER, model=f"run:{run}", asked="yes")
+    assert "none of the questions that buttons answer" in answer.text
+    answer = await theatre.command("finetune activate", who=TRAINER, model=f"run:{run}", asked="1-ffffff")
+    assert "not there any more" in answer.text
+    assert len(await history(theatre)) == 1
+
+
 async def test_the_same_answers_are_warned_of_and_can_be_wanted(theatre: Theatre, cast: Cast) -> None:
     cast.says = {"tuned": "Just the same.", "one": "Just the  same."}
     asked = await theatre.command("finetune activate", who=TRAINER, model="scripted:tuned")
     assert "⚠️ All its answers are those of scripted:one" in asked.text
     assert asked.buttons[0].label == "Activate it all the same"
     without: dict[str, Any] = {**asked.buttons[0].args}
-    del without["anyway"]
+    without["asked"] = without["asked"].removesuffix("-anyway")  # as if it had been good when they were asked
     still = await theatre.command("finetune activate", who=TRAINER, **without)
     assert len(await history(theatre)) == 1
     assert (await press(theatre, still)).ok
@@ -370,6 +425,30 @@ async def test_the_walk_back(theatre: Theatre) -> None:
     assert answer.table is not None
     assert answer.table.rows[0][:3] == ("●", "6 (repeats 3)", "scripted:better")
     assert answer.table.rows[-1][2] == "scripted:one, the base model"
+
+
+async def test_a_base_model_that_was_chosen_goes_back_too(theatre: Theatre) -> None:
+    for name in ("scripted:two", "default"):
+        assert (await theatre.command("model", who=TRAINER, name=name)).ok
+    await activate(theatre)
+    assert (await theatre.command("model", who=TRAINER, name="scripted:better")).ok
+    answers = [await model_of(theatre)]
+    for _ in range(4):
+        assert (await back(theatre)).ok
+        answers.append(await model_of(theatre))
+    one, two = "scripted:one", "scripted:two"
+    assert answers == ["scripted:better", "scripted:tuned", one, two, one]
+    assert "There is nothing before release 1" in (await back(theatre)).text
+    assert (await back(theatre, to=2)).ok
+    assert await model_of(theatre) == two
+    found = data(await theatre.command("finetune releases", who=TRAINER))
+    assert [each["answers_with"] for each in found[-5:]][::-1] == [
+        one,
+        two,
+        one,
+        "scripted:tuned",
+        "scripted:better",
+    ]
 
 
 async def test_a_prompt_that_was_activated_goes_back_too(theatre: Theatre) -> None:

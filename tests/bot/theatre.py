@@ -256,7 +256,7 @@ def play(
         notices,
         attachments.Rules(),
         Builds(configuration, database),
-        training_of(configuration, database, tuners),
+        training_of(configuration, database, tuners, models=models),
         FACES,
     )
     return Theatre(Application(services, recovery), services, recovery, model)

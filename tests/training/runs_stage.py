@@ -316,11 +316,12 @@ async def dataset_of(
     made: Sequence[NewLine],
     method: Method = "sft",
     name: str = "Counsel",
+    avatar_id: str | None = None,
 ) -> Dataset:
     """A frozen dataset of these rows."""
 
     def write(tx: Tx) -> Dataset:
-        number = datasets.begin(tx, NewDataset(workspace_id, None, name, method))
+        number = datasets.begin(tx, NewDataset(workspace_id, avatar_id, name, method))
         datasets.add(tx, number, made)
         train = sum(line.split == "train" for line in made)
         return datasets.finish(tx, number, hash="h", report={}, train=train, validation=len(made) - train)
