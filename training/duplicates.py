@@ -22,7 +22,6 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, NamedTuple, cast
@@ -163,8 +162,14 @@ class Sketching:
         mixed = mixed[inside]
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(mixed, offsets, VALUES, _SEED)
         rows = cast("list[list[int]]", matrix.to_rows())
-        values = np.fromiter(chain.from_iterable(rows), dtype=np.uint32, count=len(rows) * VALUES)
-        return _bands(values.reshape(len(rows), VALUES)), np.diff(offsets), mixed.astype("<u4")
+        values = array("I")
+        for row in rows:
+            values.fromlist(row)  # three times as fast as what NumPy has for lists
+        return (
+            _bands(np.frombuffer(values, dtype=np.uint32).reshape(len(rows), VALUES)),
+            np.diff(offsets),
+            mixed.astype("<u4"),
+        )
 
 
 class Duplicates:

@@ -2,10 +2,12 @@
 
 from training.formats.base import Format, Limits, Unfit
 from training.formats.registry import FORMATS, file_name, fitting, parse, render
-from training.formats.validate import Problem, Verdict, validate
+from training.formats.validate import Checked, Checking, Problem, Verdict, validate, verdict
 
 __all__ = [
     "FORMATS",
+    "Checked",
+    "Checking",
     "Format",
     "Limits",
     "Problem",
@@ -16,4 +18,5 @@ __all__ = [
     "parse",
     "render",
     "validate",
+    "verdict",
 ]
