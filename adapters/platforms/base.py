@@ -259,6 +259,9 @@ class Welcome:
     status: str = ""
 
 
+MOST_INTEGER = 2**31 - 1
+"""What every database takes for a number of something."""
+
 ParamKind = Literal["text", "integer", "number", "flag", "choice"]
 
 
@@ -315,8 +318,10 @@ class Call:
         return "" if value is None else str(value)
 
     def integer(self, name: str) -> int | None:
-        """The value of an integer parameter."""
+        """The value of an integer parameter. Raises ``UserError`` for one that is larger than any number here."""
         value = self.values.get(name)
+        if value is not None and abs(int(value)) > MOST_INTEGER:
+            raise UserError(f"`{name}` is at most {MOST_INTEGER:,}.")
         return None if value is None else int(value)
 
     def number(self, name: str) -> float | None:
