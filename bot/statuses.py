@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from adapters.platforms.base import Answer, File, Place, Platform, UserError
-from bot.finetuning import standing
+from bot.finetuning import automatic, standing
 from storage import avatars, clock, datasets, moments, people, run_history, runs
 from storage.database import Database, Tx
 from storage.errors import Missing
@@ -44,13 +44,17 @@ Pause = Callable[[float], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A run and what belongs to it: its losses, its dataset with the version, and by name for whom and by whom."""
+    """A run and what belongs to it: its losses, its dataset with the version, and by name for whom and by whom.
+
+    ``about`` is what was decided about its model.
+    """
 
     run: Run
     losses: list[Loss]
     dataset: str
     avatar: str
     person: str
+    about: standing.About
 
 
 @dataclass(slots=True)
@@ -143,15 +147,20 @@ class Statuses:
         try:
             if seconds:
                 await self._pause(seconds)
-            await self._show(run.id, board)
+            await self._show(run.id, board, leisurely=True)
         except Exception as error:  # noqa: BLE001 (nothing depends on it, and the next change tries again)
             log.warning("a training run is not shown", run=run.number, error=str(error))
 
-    async def _show(self, run_id: str, board: _Board) -> None:
-        """Have the message say what is so; again where that has changed meanwhile, whoever wrote last."""
+    async def _show(self, run_id: str, board: _Board, *, leisurely: bool = False) -> None:
+        """Have the message say what is so; again where that has changed meanwhile, whoever wrote last.
+
+        Leisurely nobody is told of an end that those before us have not learnt of yet.
+        """
         async with board.lock:
             for _ in range(_ROUNDS):
                 view = await self._database.read(lambda tx: view_of(tx, run_id))
+                if leisurely and view.run.ended and view.run.told != view.run.state:
+                    return
                 answer = await self._answer(view, board)
                 found = self._reached(view.run)
                 if found is None or (answer == board.said and view.run.message):
@@ -175,7 +184,13 @@ class Statuses:
             board.picture = await asyncio.to_thread(standing.picture_of, run, losses)
             board.curve = losses
         return standing.answer_of(
-            run, view.dataset, losses, clock.now(), avatar=view.avatar, picture=board.picture
+            run,
+            view.dataset,
+            losses,
+            clock.now(),
+            avatar=view.avatar,
+            picture=board.picture,
+            about=view.about,
         )
 
     async def _put(self, run: Run, answer: Answer, platform: Platform, place: Place) -> None:
@@ -205,7 +220,7 @@ class Statuses:
         run, moment = view.run, f"run ended:{view.run.id}"
         if await self._database.read(lambda tx: moments.get(tx, moment)) is not None:
             return
-        answer = standing.end_of(run, view.dataset, view.avatar, view.losses)
+        answer = standing.end_of(run, view.dataset, view.avatar, view.losses, view.about)
         await platform.tell(place, answer, name=f"run/{run.id}/end", pings=view.person)
         await self._database.write(lambda tx: moments.put(tx, moment, clock.now()))
 
@@ -236,4 +251,5 @@ def view_of(tx: Tx, run_id: str) -> View:
         person = people.get(tx, run.person_id).key if run.person_id else ""
     except Missing:
         person = ""
-    return View(run, run_history.points(tx, run_id), title, avatar, person)
+    about = standing.About(automatic.outcome(tx, run))
+    return View(run, run_history.points(tx, run_id), title, avatar, person, about)

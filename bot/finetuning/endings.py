@@ -47,7 +47,9 @@ async def endings(
 def line_of(view: View) -> str:
     """How a run has ended, and the command that goes on from there."""
     run = view.run
-    text = standing.end_of(run, view.dataset, view.avatar, view.losses).text
+    text = standing.end_of(run, view.dataset, view.avatar, view.losses, view.about).text
+    if view.about.unasked is not None:
+        return text
     if run.state == "succeeded" and run.model:
         whose = f" avatar:{quote(view.avatar)}" if view.avatar else ""
         return (
@@ -62,5 +64,8 @@ def _ended(tx: Tx, place: Place, since: int) -> list[View]:
     if workspace is None:
         return []
     newest = runs.listed(tx, workspace.id, limit=_LOOKED_AT)
-    found = [run for run in newest if run.ended_at is not None and run.ended_at >= since]
+    # Those that are told first may still decide about its model.
+    found = [
+        run for run in newest if run.ended_at is not None and run.ended_at >= since and run.told == run.state
+    ]
     return [view_of(tx, run.id) for run in reversed(found)]

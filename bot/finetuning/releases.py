@@ -12,7 +12,8 @@ from bot.commands.prompts import day
 from bot.commands.talk import shorten
 from bot.finetuning import trial
 from bot.finetuning.datasets import note
-from bot.finetuning.tuned import Asked, asked_of, avatar_of, find_tuned, reference, whom
+from bot.finetuning.naming import Asked, asked_of, end_of_id, model_of_run, whom
+from bot.finetuning.tuned import avatar_of, find_tuned
 from bot.services import Services
 from storage import people, prompts, releases
 from storage.avatars import Avatar
@@ -82,7 +83,7 @@ async def activate(services: Services, call: Call) -> Answer:
         f"{avatar.name} answers with **{model}** from the next message on: release {added.number}. "
         f"`/finetune rollback` goes back to release {now.root}."
     )
-    back = Button("Roll back …", "finetune rollback", {"avatar": whom(avatar)})
+    back = Button("Roll back …", "finetune rollback", {"avatar": whom(avatar.id, avatar.name)})
     return Answer("\n\n".join(told), buttons=(back,), data={**data, "release": added.number})
 
 
@@ -101,7 +102,10 @@ def _ask(
         f"{avatar.name} answers with {present} (release {now.number}). Activate {plan.model} "
         f"{'all the same' if doubtful else 'for everybody'}, from the next message on?"
     )
-    args = {"model": reference(plan.tuned), "asked": str(Asked.about(avatar, now, anyway=doubtful))}
+    args = {
+        "model": model_of_run(plan.tuned.run_number, plan.tuned.step),
+        "asked": str(Asked(now.number, end_of_id(avatar.id), doubtful)),
+    }
     if why := call.text("why").strip():
         args["why"] = why
     label = "Activate it all the same" if doubtful else "Activate it"
@@ -142,7 +146,7 @@ async def rollback(services: Services, call: Call) -> Answer:
             f"{avatar.name} answers by release {now.number}, with {present} and prompt version {present_version}. "
             f"Go back to release {wanted.number}, with {what}, for everybody?"
         )
-        args = {"to": str(wanted.number), "asked": str(Asked.about(avatar, now))}
+        args = {"to": str(wanted.number), "asked": str(Asked(now.number, end_of_id(avatar.id)))}
         if why := call.text("why").strip():
             args["why"] = why
         asks, ok = _asking(services, question)

@@ -16,9 +16,9 @@ from bot.finetuning.datasets import note
 from bot.finetuning.tuned import find_tuned, full_name
 from bot.scenes import Scene
 from bot.services import Services
+from bot.statuses import view_of
 from storage import avatars, clock, datasets, releases, runs
 from storage.database import Tx
-from storage.errors import Missing
 from storage.run_history import Told
 from storage.runs import Run, Wish
 from training.cost import money
@@ -71,28 +71,16 @@ def run_data(run: Run) -> dict[str, Any]:
 async def told(services: Services, run: Run) -> Answer:
     """How far a run is, with its curve and what can be done with it."""
     events, losses = await services.runs.history(run)
-
-    def read(tx: Tx) -> tuple[str, str]:
-        name = _titles(tx, run.workspace_id).get(run.dataset_number, f"dataset {run.dataset_number}")
-        try:
-            return name, avatars.get(tx, run.avatar_id).name if run.avatar_id else ""
-        except Missing:
-            return name, ""
-
-    name, avatar = await services.database.read(read)
+    view = await services.database.read(lambda tx: view_of(tx, run.id))
     picture = None
     if standing.drawable(losses):
         picture = await asyncio.to_thread(standing.picture_of, run, losses)
-    answer = standing.answer_of(run, name, losses, clock.now(), avatar=avatar, picture=picture)
-    parts = [answer.text]
-    if run.trouble and run.trouble not in answer.text:
-        parts.append(f"⚠️ {run.trouble}")
-    if run.state == "succeeded":
-        # A vendor sums up at the end: what came of it, and which model.
-        parts += [each.message for each in events[-2:]]
-    elif events and not run.ended:
-        parts.append(f"Last told: {events[-1].message}")
-    return replace(answer, text="\n".join(parts), private=True, data=run_data(run))
+    unasked = view.about.unasked
+    about = standing.About(unasked, asked=True, events=[each for each in events if each != unasked])
+    answer = standing.answer_of(
+        run, view.dataset, losses, clock.now(), avatar=view.avatar, picture=picture, about=about
+    )
+    return replace(answer, data=run_data(run))
 
 
 def _titles(tx: Tx, workspace_id: str) -> dict[int, str]:
@@ -178,8 +166,6 @@ async def jobs(services: Services, call: Call) -> Answer:
 
 
 def _cost(run: Run) -> str:
-    if run.ended and not run.job_id:
-        return money(0)  # there was no job to pay for
     return money(run.cost if run.cost is not None else run.expected)
 
 
@@ -265,10 +251,9 @@ async def discard(services: Services, call: Call) -> Answer:
     doomed = [f"{tuned.vendor}:{name}" for name in await services.runs.goes_with(tuned)]
 
     def speakers(tx: Tx) -> list[tuple[str, str]]:
-        current = (
-            (each.name, releases.current(tx, each.id)) for each in avatars.listed(tx, scene.workspace.id)
-        )
-        return [(name, release.model) for name, release in current if release.model in doomed]
+        every = avatars.listed(tx, scene.workspace.id)
+        answers = [(each.name, services.conversations.model(releases.current(tx, each.id))) for each in every]
+        return [each for each in answers if each[1] in doomed]
 
     if who := await services.database.read(speakers):
         said = " and ".join(f"{name} answers with {speaks}" for name, speaks in who)

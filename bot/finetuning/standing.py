@@ -6,12 +6,14 @@ Pure: a run and its losses go in, an answer comes out. ``now`` is in millisecond
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from adapters.platforms.bars import bar
 from adapters.platforms.base import Answer, Button, Field, File
-from storage.run_history import Loss
+from bot.finetuning.naming import model_of_run, whom
+from storage.run_history import Loss, Told
 from storage.runs import Run
 from training.cost import money
 
@@ -22,6 +24,26 @@ _HERE: Final = frozenset({"embedded", "local"})
 _OUTAGE: Final = 3  # failures in a row that are more than a hiccup
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
 _WORSE: Final = 1.02  # above its lowest value so much, the validation loss rises
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What else is known of a run: ``unasked`` is what was decided about its model without a person's word.
+
+    ``asked`` says that somebody looks now: they are told every trouble and the last of ``events``.
+    """
+
+    unasked: Told | None = None
+    asked: bool = False
+    events: Sequence[Told] = ()
+
+    @property
+    def released(self) -> bool:
+        """Whether an avatar answers with its model by itself."""
+        return self.unasked is not None and self.unasked.level != "warning"
+
+
+NOTHING: Final = About()
 
 
 # -- a run in words
@@ -117,16 +139,34 @@ def held_out_of(losses: Sequence[Loss]) -> str:
     )
 
 
-def text_of(run: Run, dataset: str, losses: Sequence[Loss], now: int) -> str:
+def text_of(run: Run, dataset: str, now: int, about: About) -> str:
     """All that is to be said of a run, the headline first."""
     said = [headline(run, dataset), state_of(run)]
     if not run.ended and run.done is not None and run.state not in _BEFORE:
         said.append(bar(run.done))
     said.append(wish_of(run))
-    if not run.ended and run.failures >= _OUTAGE and run.trouble:
+    if not run.ended and run.trouble and (about.asked or run.failures >= _OUTAGE):
         why = _sentence(run.trouble)
         said.append(f"⚠️ Just now {_who(run)} cannot be asked, and is asked again later: {why}")
+    if run.ended and run.trouble and about.asked:
+        said.append(f"⚠️ Cleaning up after it is tried again later: {_sentence(run.trouble)}")
+    if about.unasked is not None:
+        said.append(_decided(about.unasked))
+    if about.asked:
+        said += _last_told(run, about.events)
     return "\n".join(filter(None, said))
+
+
+def _decided(unasked: Told) -> str:
+    return f"⚠️ {unasked.message}" if unasked.level == "warning" else unasked.message
+
+
+def _last_told(run: Run, events: Sequence[Told]) -> list[str]:
+    """What the vendor said last."""
+    if run.state == "succeeded":
+        # A vendor sums up at the end: what came of it, and which model.
+        return [each.message for each in events[-2:]]
+    return [f"Last told: {events[-1].message}"] if events and not run.ended else []
 
 
 def fields_of(run: Run, losses: Sequence[Loss], now: int) -> tuple[Field, ...]:
@@ -143,19 +183,17 @@ def fields_of(run: Run, losses: Sequence[Loss], now: int) -> tuple[Field, ...]:
     return tuple(Field(name, value) for name, value in figures.items() if value)
 
 
-def buttons_of(run: Run, avatar: str = "") -> tuple[Button, ...]:
-    """What can be done next; ``avatar`` is whom a model would be activated for."""
+def buttons_of(run: Run, avatar: str = "", *, released: bool = False) -> tuple[Button, ...]:
+    """What can be done next; ``avatar`` is whom the run was for, and ``released`` that it answers with the model."""
     number = str(run.number)
     if run.state == "succeeded":
         if not run.model:
             return ()
-        model = f"{run.vendor}:{run.model}"
-        whose = {"avatar": avatar} if avatar else {}
-        return (
-            # As short as can be: what fits into a button of Discord can still be pressed after a restart.
-            Button("Try it", "finetune try", {"model": model, "message": QUESTION}),
-            Button("Activate …", "finetune activate", {"model": model} | whose, "good"),
-        )
+        model = model_of_run(run.number)  # which says for whom, too
+        try_ = Button("Try it", "finetune try", {"model": model, "message": QUESTION})
+        if released and run.avatar_id:
+            return (try_, Button("Roll back …", "finetune rollback", {"avatar": whom(run.avatar_id, avatar)}))
+        return (try_, Button("Activate …", "finetune activate", {"model": model}, "good"))
     if run.ended:
         return (Button("What happened?", "finetune logs", {"run": number}),)
     if run.wanted == "cancel" or run.state == "cancelling":
@@ -167,22 +205,33 @@ def buttons_of(run: Run, avatar: str = "") -> tuple[Button, ...]:
 
 
 def answer_of(
-    run: Run, dataset: str, losses: Sequence[Loss], now: int, *, avatar: str = "", picture: File | None = None
+    run: Run,
+    dataset: str,
+    losses: Sequence[Loss],
+    now: int,
+    *,
+    avatar: str = "",
+    picture: File | None = None,
+    about: About = NOTHING,
 ) -> Answer:
     """The message that tells of a run as it is now."""
     return Answer(
-        text_of(run, dataset, losses, now),
+        text_of(run, dataset, now, about),
         fields=fields_of(run, losses, now),
         picture=picture,
-        buttons=buttons_of(run, avatar),
-        private=False,
+        buttons=buttons_of(run, avatar, released=about.released),
+        private=about.asked,
     )
 
 
-def end_of(run: Run, dataset: str, avatar: str = "", losses: Sequence[Loss] = ()) -> Answer:
+def end_of(
+    run: Run, dataset: str, avatar: str = "", losses: Sequence[Loss] = (), about: About = NOTHING
+) -> Answer:
     """What whoever launched the run is told once it has ended; it begins with the same words whenever it is said."""
     what = f"Training run {run.number} on `{dataset}`"
-    if run.state == "succeeded" and run.model:
+    if about.unasked is not None:
+        text = f"✅ {what} has succeeded{_lasted(run)}. {about.unasked.message}"
+    elif run.state == "succeeded" and run.model:
         text = (
             f"✅ {what} has succeeded{_lasted(run)}: try `{run.vendor}:{run.model}` before you activate it."
         )
@@ -194,7 +243,7 @@ def end_of(run: Run, dataset: str, avatar: str = "", losses: Sequence[Loss] = ()
         text = f"❌ {what} has failed{_lasted(run)}. {_sentence(run.error)}".rstrip()
     else:
         text = f"🛑 {what} was cancelled{_lasted(run)}."
-    return Answer(text, buttons=buttons_of(run, avatar), private=False)
+    return Answer(text, buttons=buttons_of(run, avatar, released=about.released), private=False)
 
 
 # -- the picture

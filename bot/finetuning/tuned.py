@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from adapters.platforms.base import Answer, Button, Call, Table, UserError
 from adapters.vendors.base import VendorError
@@ -17,6 +15,7 @@ from bot.commands.prompts import day
 from bot.errors import for_admin
 from bot.finetuning import takenback
 from bot.finetuning.datasets import note
+from bot.finetuning.naming import asked_of, end_of_id, model_of_run, run_of, whom
 from bot.rehearsal import Heard, Rehearsal
 from bot.scenes import Scene, named
 from bot.services import Services
@@ -29,62 +28,11 @@ from storage.runs import Run, Tuned
 from training.handover import title
 
 _LISTED = 25
-_SHORT = 20
-_ASKED = re.compile(r"(\d{1,9})-([0-9a-f]{6})(-anyway)?")
-_RUN = re.compile(r"run:(\d{1,9})(?::(\d{1,9}))?")
 
 
 def full_name(tuned: Tuned) -> str:
     """The model as people choose it, ``vendor:name``."""
     return f"{tuned.vendor}:{tuned.model}"
-
-
-# -- what buttons say instead of long names: a platform may give them few characters to keep over a restart
-
-
-def reference(tuned: Tuned) -> str:
-    """The same model as buttons name it: ``run:3``, or ``run:3:40`` for the checkpoint of step 40."""
-    step = "" if tuned.step is None else f":{tuned.step}"
-    return f"run:{tuned.run_number}{step}"
-
-
-def whom(avatar: Avatar) -> str:
-    """An avatar as buttons name it: by name, or by the end of its id where the name is long."""
-    return avatar.name if len(quote(avatar.name)) <= _SHORT else f"~{_end(avatar)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What somebody was asked before they said yes: an avatar, the release it had, and whether doubts were told.
-
-    As text it is ``12-1a2b3c``, with ``-anyway`` where there were doubts.
-    """
-
-    release: int
-    avatar: str
-    anyway: bool = False
-
-    @classmethod
-    def about(cls, avatar: Avatar, now: Release, *, anyway: bool = False) -> Asked:
-        """The question about this avatar with this release."""
-        return cls(now.number, _end(avatar), anyway)
-
-    def __str__(self) -> str:
-        return f"{self.release}-{self.avatar}{'-anyway' if self.anyway else ''}"
-
-
-def asked_of(call: Call) -> Asked | None:
-    """The question that the call answers. Raises ``UserError``."""
-    said = call.text("asked").strip()
-    if not said:
-        return None
-    if (match := _ASKED.fullmatch(said)) is None:
-        raise UserError("That is none of the questions that buttons answer; leave out `asked`.")
-    return Asked(int(match[1]), match[2], bool(match[3]))
-
-
-def _end(avatar: Avatar) -> str:
-    return avatar.id[-6:]
 
 
 # -- models
@@ -221,13 +169,11 @@ async def find_tuned(services: Services, call: Call) -> tuple[Scene, Avatar, Tun
 def _meant(found: Sequence[Tuned], wanted: str) -> Tuned | None:
     """The model of this name, or of this run."""
     for each in found:
-        if wanted in (full_name(each), reference(each)):
+        if wanted in (full_name(each), model_of_run(each.run_number, each.step)):
             return each
-    match = _RUN.fullmatch(wanted)
-    if match is None or match[2] is not None:
-        return None
+    number, step = run_of(wanted) or (None, None)
     # Its last state may be one of its checkpoints.
-    return next((each for each in found if each.run_number == int(match[1])), None)
+    return next((each for each in found if step is None and each.run_number == number), None)
 
 
 def avatar_of(tx: Tx, scene: Scene, call: Call, tuned: Tuned | None = None) -> Avatar:
@@ -238,7 +184,7 @@ def avatar_of(tx: Tx, scene: Scene, call: Call, tuned: Tuned | None = None) -> A
     name, asked = call.text("avatar").strip(), asked_of(call)
     end = asked.avatar if asked else name.removeprefix("~") if name.startswith("~") else ""
     if end:
-        found = [each for each in avatars.listed(tx, scene.workspace.id) if _end(each) == end]
+        found = [each for each in avatars.listed(tx, scene.workspace.id) if end_of_id(each.id) == end]
         if len(found) == 1:
             return found[0]
         if asked:
@@ -247,7 +193,7 @@ def avatar_of(tx: Tx, scene: Scene, call: Call, tuned: Tuned | None = None) -> A
             )
     if name:
         return named(tx, scene.workspace, name)
-    if tuned is not None and tuned.avatar_id and _RUN.fullmatch(call.text("model").strip()):
+    if tuned is not None and tuned.avatar_id and run_of(call.text("model").strip()):
         try:
             return avatars.get(tx, tuned.avatar_id)
         except Missing:
@@ -286,7 +232,10 @@ async def try_(services: Services, call: Call) -> Answer:
     if beside is not None:
         parts.append(_said(f"{present}, which answers now", beside))
     active = release.model == model
-    args = {"avatar": whom(avatar), "model": reference(tuned)}
+    args = {
+        "avatar": whom(avatar.id, avatar.name),
+        "model": model_of_run(tuned.run_number, tuned.step),
+    }
     activate = Button("Activate …", "finetune activate", args)
     return Answer(
         "\n\n".join(parts),

@@ -9,7 +9,8 @@ import pytest
 from adapters.platforms.base import Answer
 from adapters.platforms.discord.controls import ANYBODY, run_control
 from bot.finetuning import standing
-from storage.run_history import Loss
+from bot.finetuning.standing import About
+from storage.run_history import Loss, Told
 from storage.runs import ENDED, End, Live, Run
 
 NOW = 1_795_000_000_000  # 2026-11-18, 11:06:40 UTC
@@ -121,10 +122,9 @@ def test_buttons_give_the_commands() -> None:
     cancel = answer(run()).buttons[0]
     assert (cancel.command, cancel.args) == ("finetune cancel", {"name": "7"})
     try_, activate = answer(run("succeeded")).buttons
-    model = f"openai:{MODEL}"
-    asked = {"model": model, "message": "Hello!"}
+    asked = {"model": "run:7", "message": "Hello!"}  # whose run it is says for whom
     assert (try_.command, try_.args) == ("finetune try", asked)
-    assert (activate.command, activate.args) == ("finetune activate", {"model": model, "avatar": "Guide"})
+    assert (activate.command, activate.args) == ("finetune activate", {"model": "run:7"})
     assert answer(run("succeeded", model="")).buttons == ()
     long = run("succeeded", model="ft:gpt-4.1-mini-2025-04-14:hive::Babc123x")
     for button in (*answer(long).buttons, *answer(run()).buttons):
@@ -212,3 +212,40 @@ def test_a_curve_is_drawn_of_more_than_a_point() -> None:
 )
 def test_whoever_launched_it_reads_how_it_ended(made: Run, text: str) -> None:
     assert standing.end_of(made, DATASET, "Guide").text == text
+
+
+def test_what_was_decided_unasked_is_told_and_can_be_taken_back() -> None:
+    made = run("succeeded", avatar_id="01a1ff06-298b-70e7-bb37-af300b1847bb")
+    released = About(Told("x", NOW, "info", "Guide answers with it: release 3."))
+    kept = About(Told("x", NOW, "warning", "Guide was not given it: it does not answer."))
+    for about, words, label in (
+        (released, "Guide answers with it: release 3.", "Roll back …"),
+        (kept, "Guide was not given it: it does not answer.", "Activate …"),
+    ):
+        shown = standing.answer_of(made, DATASET, [], NOW, avatar="Guide", about=about)
+        end = standing.end_of(made, DATASET, "Guide", about=about)
+        for each in (shown, end):
+            assert words in each.text
+            assert [button.label for button in each.buttons] == ["Try it", label]
+        assert "before you activate it" not in end.text
+    back = standing.buttons_of(made, "Ж" * 60, released=True)[1]
+    assert (back.command, back.args) == ("finetune rollback", {"avatar": "~1847bb"})
+
+
+def test_whoever_asks_reads_every_trouble_and_what_was_told_last() -> None:
+    events = [Told(str(at), NOW, "info", f"event {at}") for at in range(4)]
+    hiccup = run("running", failures=1, trouble="it is down")
+    assert "it is down" not in answer(hiccup).text
+
+    def asked(made: Run) -> str:
+        about = About(asked=True, events=events)
+        shown = standing.answer_of(made, DATASET, [], NOW, about=about)
+        assert shown.private
+        return shown.text
+
+    assert asked(hiccup).splitlines()[-2:] == [
+        "⚠️ Just now openai cannot be asked, and is asked again later: it is down.",
+        "Last told: event 3",
+    ]
+    assert asked(run("succeeded")).splitlines()[-2:] == ["event 2", "event 3"]
+    assert asked(run("failed", trouble="it is down")).endswith("is tried again later: it is down.")
