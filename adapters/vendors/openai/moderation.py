@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import openai
 
 from adapters.vendors.base import BadRequest, Flag
+from adapters.vendors.openai.client import connect
 from adapters.vendors.openai.endpoint import Endpoint
 from adapters.vendors.openai.errors import TRANSPORT, Explainer
 
@@ -20,20 +21,18 @@ _SHAPE: Final = (AttributeError, TypeError, LookupError, ValueError)
 
 
 class OpenAIModerator:
-    """``model`` of one endpoint as a ``Moderator``. Failures that may pass are tried again by the client, with back-off."""
+    """``model`` of one endpoint as a ``Moderator``. Failures that may pass are tried again by the client, with back-off.
+
+    Raises ``NotConfigured`` when the address cannot be used.
+    """
 
     def __init__(self, endpoint: Endpoint, model: str) -> None:
         self._model = model
         self._vendor = endpoint.vendor
         self._explain = Explainer(endpoint)
-        self._client = openai.AsyncOpenAI(
-            api_key=endpoint.key or "none",  # the client wants one, and servers that need none do not look
-            base_url=endpoint.base_url.strip() or None,
-            max_retries=_RETRIES,
-            timeout=endpoint.first_seconds,
-            default_headers=endpoint.headers,
-            default_query=dict(endpoint.query),
-        )
+        self._client = connect(endpoint).with_options(max_retries=_RETRIES, timeout=endpoint.first_seconds)
+        # Two keys at once are refused where a header is the key.
+        self._extra: Any = {"Authorization": openai.Omit()} if endpoint.key_is_header else {}
 
     async def judge(self, texts: Sequence[str]) -> Sequence[Flag]:
         """A flag for each text, in order. Raises ``VendorError``."""
@@ -48,7 +47,9 @@ class OpenAIModerator:
 
     async def _judged(self, texts: list[str]) -> list[Flag]:
         try:
-            answer = await self._client.moderations.create(model=self._model, input=texts)
+            answer = await self._client.moderations.create(
+                model=self._model, input=texts, extra_headers=self._extra
+            )
         except TRANSPORT as error:
             # The client's own error repeats what the server said, at times with the key.
             raise self._explain.of(error, self._model) from None

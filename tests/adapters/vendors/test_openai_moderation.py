@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.vendors.base import BadRequest, Denied, ModelNotFound, Unavailable
+from adapters.vendors.base import BadRequest, Denied, ModelNotFound, NotConfigured, Unavailable
 from adapters.vendors.openai import Endpoint
 from adapters.vendors.openai.moderation import BATCH, OpenAIModerator
 from tests.servers.openai import INVALID_KEY, Failure, OpenAIServer
@@ -68,3 +68,18 @@ async def test_a_request_that_is_refused(server: OpenAIServer) -> None:
     with pytest.raises(BadRequest):
         await judge.judge(["Hello"])
     await judge.close()
+
+
+async def test_a_header_that_is_the_key_goes_alone(server: OpenAIServer) -> None:
+    endpoint = Endpoint(base_url=f"{server.url}/v1", headers={"api-key": "sk-test"})
+    judge = OpenAIModerator(endpoint, "omni-moderation-latest")
+    assert len(await judge.judge(["Hello"])) == 1
+    await judge.close()
+    (headers,) = server.headers
+    assert headers["api-key"] == "sk-test"
+    assert "Authorization" not in headers
+
+
+def test_an_address_that_is_none_is_told() -> None:
+    with pytest.raises(NotConfigured, match="base_url of openai cannot be used"):
+        OpenAIModerator(Endpoint(api_key="sk-test", base_url="http://[::1"), "omni-moderation-latest")
