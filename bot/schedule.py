@@ -24,7 +24,7 @@ WARNINGS = (60, 30, 7, 1)
 # Not at once: the platforms connect first, so that a warning that is due finds its channel.
 FIRST_SECONDS = 60
 # Training runs that are due are looked for so often; when one is due says the run.
-TICK_SECONDS = 5
+TICK_SECONDS = 2
 
 
 class Schedule:
@@ -53,7 +53,7 @@ class Schedule:
         self._scheduler.add_job(
             watch_runs,
             "interval",
-            args=[self._services],
+            args=[self._services, TICK_SECONDS],
             seconds=TICK_SECONDS,
             coalesce=True,
             max_instances=1,
@@ -67,12 +67,15 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
 
-async def watch_runs(services: Services) -> int:
-    """Do what is due of the training runs; how many that was. Replicas share them by leases."""
+async def watch_runs(services: Services, seconds: float | None = None) -> int:
+    """Do what is due of the training runs; how many that was. Replicas share them by leases.
+
+    What takes longer than ``seconds`` goes on by itself.
+    """
     try:
         # What runs need takes a while to load, and whoever talks meanwhile is not kept waiting.
         await asyncio.to_thread(import_module, "training.runs")
-        return await services.runs.tick()
+        return await services.runs.tick(seconds=seconds)
     except asyncio.CancelledError:
         return 0  # the process ends; the scheduler would call that an error
     except StorageError as error:

@@ -196,13 +196,17 @@ _FREE = or_(
     _run.c.lease_until < bindparam("now"),
     _run.c.lease_until > bindparam("beyond"),
 )
+_IS_DUE = and_(
+    _run.c.next_at.is_not(None),
+    or_(_run.c.next_at <= bindparam("now"), _run.c.updated_at > bindparam("ahead")),
+    _FREE,
+)
+_VENDORS_DUE = Statement(
+    select(_run.c.vendor).where(_IS_DUE).group_by(_run.c.vendor).order_by(func.min(_run.c.next_at))
+)
 _DUE = (
     select(_run.c.id)
-    .where(
-        _run.c.next_at.is_not(None),
-        or_(_run.c.next_at <= bindparam("now"), _run.c.updated_at > bindparam("ahead")),
-        _FREE,
-    )
+    .where(_IS_DUE, _run.c.vendor == bindparam("of_vendor"))
     .order_by(_run.c.next_at, _run.c.id)
     .limit(bindparam("most"))
 )
@@ -224,7 +228,9 @@ _RELEASE = Statement(update(_run).where(_HELD).values(lease_by="", lease_until=n
 
 _BUSY = Statement(select(_run.c.number).where(_run.c.next_at.is_not(None)))
 
-_NEVER = and_(_run.c.job_id == "", _run.c.state.in_(sorted(ENDED)))
+# Whoever ended while nobody knew whether there was a job has no cost, and may yet have to pay.
+_FREE_OF_COST = and_(_run.c.cost.is_not(None), _run.c.cost == 0)
+_NEVER = and_(_run.c.job_id == "", _run.c.state.in_(sorted(ENDED)), _FREE_OF_COST)
 _PRICE = case(
     (_NOT_ENDED, case((_run.c.cost > _run.c.expected, _run.c.cost), else_=func.coalesce(_run.c.expected, _run.c.cost))),
     else_=func.coalesce(_run.c.cost, _run.c.expected),
@@ -327,18 +333,32 @@ def changed(
     return get(tx, run_id)
 
 
-def claim(tx: Tx, now: int, holder: str, *, lease_ms: int, limit: int) -> list[Run]:
-    """Up to ``limit`` runs that are due and in nobody's hands, leased to ``holder`` from now on; the longest due first.
+def claim(
+    tx: Tx,
+    now: int,
+    holder: str,
+    *,
+    lease_ms: int,
+    limit: int,
+    of_a_vendor: int | None = None,
+    in_hand: Mapping[str, int] | None = None,
+) -> list[Run]:
+    """Up to ``limit`` runs that are due and in nobody's hands, leased to ``holder`` from now on.
 
-    After the clock went back a run is due whatever its ``next_at`` says, and a lease of the lost time is not believed.
+    The vendor with the longest due comes first, and of each vendor the longest due; ``of_a_vendor`` at most, those counted
+    that the holder has ``in_hand``. After the clock went back a run is due whatever its ``next_at`` says, and a lease of the
+    lost time is not believed.
     """
-    asked = {
-        "now": now,
-        "beyond": now + lease_ms + LEASE_SKEW_MS,
-        "ahead": now + CLOCK_SKEW_MS,
-        "most": limit,
-    }
-    return [_leased(tx, row[0], now, holder, lease_ms) for row in tx.rows(_CLAIMABLE, asked)]
+    asked = {"now": now, "beyond": now + lease_ms + LEASE_SKEW_MS, "ahead": now + CLOCK_SKEW_MS}
+    found: list[Run] = []
+    for (vendor,) in tx.rows(_VENDORS_DUE, asked):
+        most = limit - len(found)
+        if of_a_vendor is not None:
+            most = min(most, of_a_vendor - (in_hand or {}).get(vendor, 0))
+        if most > 0:
+            due = tx.rows(_CLAIMABLE, {**asked, "of_vendor": vendor, "most": most})
+            found += [_leased(tx, row[0], now, holder, lease_ms) for row in due]
+    return found
 
 
 def claim_one(tx: Tx, run_id: str, now: int, holder: str, *, lease_ms: int) -> Run | None:
@@ -363,7 +383,7 @@ def busy(tx: Tx) -> set[int]:
 
 
 def totals(tx: Tx, workspace_id: str, since: int) -> Totals:
-    """What the runs that were prepared since then came to; one that ended without a job costs nothing and counts not."""
+    """What the runs that were prepared since then came to; one that ended before there was a job counts not."""
     row = tx.rows(_TOTALS, {"of_workspace": workspace_id, "since": since})[0]
     return Totals(int(row[0]), float(row[1]), int(row[2] or 0))
 

@@ -40,6 +40,7 @@ GIVEN_UP: Final = 12
 """So often it is tried to clean up after a run."""
 
 _LONGEST_WAIT_MS: Final = 3_600_000
+_SOON_SECONDS: Final = 2.0  # until whatever costs nothing is asked for the first time
 _SHOWN: Final = (
     "state", "wanted", "job_id", "model", "checkpoints", "done", "said", "error", "cost", "ends_at", "trained_tokens",
 )  # fmt: skip
@@ -132,15 +133,22 @@ class Desk:
         """The run has failed, and says why."""
         changes |= {"state": "failed", "error": why, "wanted": "", "next_at": clock.now()}
         changes |= {"failures": 0, "trouble": ""}
+        if not run.job_id and run.state != "creating":
+            changes["cost"] = 0.0  # nobody was asked for a job yet
         return await self.record(run, events=[said(why, "error")], **changes)
 
-    def wait(self, quiet: int, failures: int, retry_after: float | None = None) -> int:
+    def wait(
+        self, quiet: int, failures: int, retry_after: float | None = None, *, asked: int | None = None
+    ) -> int:
         """Milliseconds until the next step: longer the longer nothing changes or fails, never the same twice.
 
-        A vendor that says how long to wait (in seconds) is not asked before that, up to an hour.
+        A vendor that says how long to wait (in seconds) is not asked before that, up to an hour. ``asked`` is how often one
+        was asked that is free, and may be done in seconds: it is asked soon at first.
         """
         first, most = self.limits.poll_seconds, self.limits.poll_most_seconds
         seconds = min(first * 2 ** min(failures, 20) if failures else first * 1.5 ** min(quiet, 40), most)
+        if asked is not None and not failures:
+            seconds = min(seconds, _SOON_SECONDS * 1.5 ** min(asked, 40))
         jittered = round(1000 * seconds * (0.8 + 0.4 * self.chance()))
         asked = min(round(1000 * (retry_after or 0)), _LONGEST_WAIT_MS)
         return max(jittered, asked + round(jittered * 0.1) if asked else 0, 1)

@@ -84,7 +84,7 @@ class Launching:
             return await self._desk.failed(run, error, looked=LOOKS - 1)
         except VendorError as error:
             if not error.retryable:
-                return await self._desk.ended_badly(run, str(error), looked=0)
+                return await self._desk.ended_badly(run, str(error), looked=0, cost=0.0)
             wait = max(LOOK_MS, round(1000 * (error.retry_after or 0)))
             return await self._desk.failed(run, error, looked=0, next_at=clock.now() + wait)
         return await self._adopt(run, job, tuner)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -40,6 +42,9 @@ from training.watching import Watching
 LEASE_MS: Final = 120_000
 AT_ONCE: Final = 16
 """Runs that one process has in hand at a time."""
+
+OF_A_VENDOR: Final = 8
+"""Of those, the most at one vendor: one that hangs does not hold up the others."""
 
 _SWEEP_MS: Final = 3_600_000
 _STEPS: Final = 50  # without a pause between them; more are none that make sense
@@ -85,6 +90,7 @@ class Runs:
         self._launching, self._watching = Launching(self._desk), Watching(self._desk)
         self._holder = ids.new_id()
         self._going: dict[str, asyncio.Task[None]] = {}
+        self._vendors: dict[str, str] = {}
         self._swept: int | None = None
 
     def on_change(self, observer: Observer) -> None:
@@ -124,26 +130,46 @@ class Runs:
 
     # -- going on
 
-    async def tick(self, now: int | None = None) -> int:
+    async def tick(self, now: int | None = None, *, seconds: float | None = None) -> int:
         """Do what is due now (milliseconds; the clock's without); how many runs that was. Raises ``StorageError``.
 
-        Returns once all of them have taken their steps, or after ``limits.poll_seconds``, when what takes longer, such as
-        a large upload, goes on by itself.
+        Returns once all of them have taken their steps, or after ``seconds`` (``limits.poll_seconds`` without), when what
+        takes longer, such as a large upload, goes on by itself.
         """
         if self._swept is None or abs(clock.now() - self._swept) > _SWEEP_MS:
             self._swept = clock.now()
             await sweep(self._database, self._folder)
-        room = AT_ONCE - len(self._going)
         moment = clock.now() if now is None else now
+        until = time.monotonic() + (self.limits.poll_seconds if seconds is None else seconds)
+        begun: set[str] = set()
+        while taken := [run for run in await self._taken(moment) if run.id not in self._going]:
+            again = not begun.isdisjoint(run.id for run in taken)
+            begun |= {run.id for run in taken}
+            tasks = [self._begin(run) for run in taken]
+            _, slow = await asyncio.wait(tasks, timeout=max(until - time.monotonic(), 0))
+            if slow or again:
+                break
+        return len(begun)
+
+    async def _taken(self, moment: int) -> list[Run]:
+        """Runs that are due, as many as there is room for here."""
+        room = AT_ONCE - len(self._going)
+        if room <= 0:
+            return []
+        in_hand = Counter(self._vendors[id] for id in self._going)
 
         def take(tx: Tx) -> list[Run]:
-            return runs.claim(tx, moment, self._holder, lease_ms=LEASE_MS, limit=room)
+            return runs.claim(
+                tx,
+                moment,
+                self._holder,
+                lease_ms=LEASE_MS,
+                limit=room,
+                of_a_vendor=OF_A_VENDOR,
+                in_hand=in_hand,
+            )
 
-        taken = await self._database.write(take) if room > 0 else []
-        tasks = [self._begin(run) for run in taken if run.id not in self._going]
-        if tasks:
-            await asyncio.wait(tasks, timeout=self.limits.poll_seconds)
-        return len(tasks)
+        return await self._database.write(take)
 
     async def advance(self, run: Run) -> Run:
         """Do what can be done for this run now, due or not, and return it as it is then.
@@ -168,9 +194,13 @@ class Runs:
 
     def _begin(self, run: Run) -> asyncio.Task[None]:
         task = asyncio.create_task(self._work(run), name=f"training-run-{run.number}")
-        self._going[run.id] = task
-        task.add_done_callback(lambda _: self._going.pop(run.id, None))
+        self._going[run.id], self._vendors[run.id] = task, run.vendor
+        task.add_done_callback(lambda _: self._done(run.id))
         return task
+
+    def _done(self, run_id: str) -> None:
+        self._going.pop(run_id, None)
+        self._vendors.pop(run_id, None)
 
     async def _work(self, run: Run) -> None:
         """All steps that can be taken now, under a lease that is renewed meanwhile."""

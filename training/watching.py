@@ -101,10 +101,16 @@ class Watching:
         now = clock.now()
         changes |= {"quiet": quiet, "idle_ms": idle, "polled_at": now, "polls": run.polls + 1}
         changes |= {"failures": 0, "trouble": "", "looked": 0}
-        changes["next_at"] = now if job.ended else now + self._desk.wait(quiet, 0)
+        changes["next_at"] = now if job.ended else now + self._wait(run, job, quiet)
         if not job.ended and idle > self._desk.stuck_ms:
             return await self._stuck(run, idle, events, changes)
         return await self._desk.record(run, events=[*fresh, *events], points=points, **changes)
+
+    def _wait(self, run: Run, job: Job, quiet: int) -> int:
+        """Milliseconds until the next poll: soon at first, and while it is cancelled, where nobody is paid."""
+        if run.expected != 0:
+            return self._desk.wait(quiet, 0)
+        return self._desk.wait(quiet, 0, asked=quiet if job.status == "cancelling" else run.polls)
 
     def _end(self, run: Run, job: Job) -> dict[str, Any]:
         changes: dict[str, Any] = {"wanted": "", "ends_at": None, "error": job.error}

@@ -195,6 +195,26 @@ async def test_many_who_claim_at_once_share_the_runs(database: Database, hands: 
     assert sorted(number for some in found for number in some) == every
 
 
+async def test_a_vendor_with_many_runs_leaves_room_for_others(database: Database, hands: Hands) -> None:
+    stage = await set_stage(database)
+    busy = [(await made(database, stage)).number for _ in range(6)]
+    hands.now += 1
+    other = await made(database, stage, vendor="embedded")
+
+    async def taken(limit: int, in_hand: dict[str, int]) -> list[int]:
+        found = await database.write(
+            lambda tx: runs.claim(
+                tx, hands.now, "a", lease_ms=LEASE, limit=limit, of_a_vendor=4, in_hand=in_hand
+            )
+        )
+        return [run.number for run in found]
+
+    assert await taken(3, {"openai": 2}) == [*busy[:2], other.number]
+    assert await taken(9, {"openai": 4}) == []
+    assert await taken(9, {"openai": 1, "embedded": 1}) == busy[2:5]
+    assert await taken(9, {}) == busy[5:]
+
+
 async def test_a_month_counts_what_came_to_a_job(database: Database, hands: Hands) -> None:
     stage = await set_stage(database)
     here = stage.workspace.id
@@ -202,8 +222,8 @@ async def test_a_month_counts_what_came_to_a_job(database: Database, hands: Hand
 
     async def ended(job: str, state: str, expected: float | None, cost: float | None) -> None:
         run = await made(database, stage, expected=expected)
-        if state == "failed" and not job:
-            await change(database, run, state=state)
+        if state == "failed" and cost == 0:
+            await change(database, run, state=state, cost=cost)
             return
         await change(database, run, state="uploading")
         await change(database, run, state="creating")
@@ -217,10 +237,12 @@ async def test_a_month_counts_what_came_to_a_job(database: Database, hands: Hand
     await ended("c", "running", 1.0, 2.0)
     await ended("d", "cancelled", None, None)
     await ended("e", "running", None, 0.25)
-    await ended("", "failed", 100.0, None)
+    await ended("", "failed", 100.0, 0.0)
     assert await database.read(lambda tx: runs.totals(tx, here, START)) == Totals(
         5, 1.0 + 4.0 + 2.0 + 0.25, 1
     )
+    await ended("", "failed", 8.0, None)  # nobody found out whether there is a job, so it may have to be paid
+    assert await database.read(lambda tx: runs.totals(tx, here, START)) == Totals(6, 7.25 + 8.0, 1)
 
 
 async def test_models_are_what_runs_that_are_over_have_left(database: Database, hands: Hands) -> None:

@@ -66,12 +66,16 @@ class Slip:
 
 @dataclass
 class Vendor:
-    """The far side: what was brought and created, and what goes wrong next, by the name of the method."""
+    """The far side: what was brought and created, and what goes wrong next, by the name of the method.
+
+    ``crowd`` is how many calls were under way at once at most.
+    """
 
     name: str = "vendor"
     methods: tuple[Method, ...] = ("sft",)
     models: tuple[BaseModel, ...] = (BaseModel(BASE, ("sft", "dpo")),)
     pauses: bool = True
+    free: bool = False
     least_rows: int = 1
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     keys: dict[str, str] = field(default_factory=dict[str, str])
@@ -83,7 +87,10 @@ class Vendor:
     stays: str = ""  # a model that it does not delete
     slips: dict[str, list[Slip]] = field(default_factory=dict[str, list[Slip]])
     calls: Counter[str] = field(default_factory=Counter[str])
+    inside: int = 0
+    crowd: int = 0
     hung: asyncio.Event = field(default_factory=asyncio.Event)
+    polled: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def slip(self, method: str, error: VendorError | Literal["hang", "late"], *, after: bool = False) -> None:
@@ -115,7 +122,9 @@ class ScriptedTuner:
     async def capabilities(self) -> Capabilities:
         far = self._far
         formats: dict[Method, str] = {method: f"openai-{method}" for method in far.methods}
-        return Capabilities(far.methods, formats, far.models, pauses=far.pauses, least_rows=far.least_rows)
+        return Capabilities(
+            far.methods, formats, far.models, free=far.free, pauses=far.pauses, least_rows=far.least_rows
+        )
 
     async def seconds(self, file: TrainingFile, plan: Hyperparameters, base_model: str) -> float | None:
         return 90.0
@@ -147,6 +156,7 @@ class ScriptedTuner:
         return await self._done("find", look)
 
     async def poll(self, job_id: str) -> Job:
+        self._far.polled.set()
         return await self._done("poll", lambda: self._job(job_id))
 
     async def events(self, job_id: str, *, after: str = "") -> Sequence[JobEvent]:
@@ -196,7 +206,16 @@ class ScriptedTuner:
         return self._far.jobs[id]
 
     async def _done(self, method: str, effect: Callable[[], T]) -> T:
-        self._far.calls[method] += 1
+        far = self._far
+        far.calls[method] += 1
+        far.inside += 1
+        far.crowd = max(far.crowd, far.inside)
+        try:
+            return await self._answered(method, effect)
+        finally:
+            far.inside -= 1
+
+    async def _answered(self, method: str, effect: Callable[[], T]) -> T:
         await asyncio.sleep(0)  # as over a wire, others get their turn
         waiting = self._far.slips.get(method)
         slip = waiting.pop(0) if waiting else None

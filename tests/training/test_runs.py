@@ -15,9 +15,20 @@ from adapters.vendors.tuning import Checkpoint, Hyperparameters, Point
 from storage import clock, people
 from storage.database import Database
 from storage.runs import Run
-from tests.training.runs_stage import BASE, HOUR, MINUTE, START, Hands, Slip, World, silent, world
+from tests.training.runs_stage import (
+    BASE,
+    HOUR,
+    MINUTE,
+    START,
+    Hands,
+    Slip,
+    Vendor,
+    World,
+    silent,
+    world,
+)
 from training.desk import OUTAGE
-from training.runs import RunLimits, Runs
+from training.runs import OF_A_VENDOR, RunLimits, Runs
 
 DOWN = Unavailable("vendor is down", vendor="vendor")
 BROKEN = Unavailable("vendor answered 500", vendor="vendor")
@@ -153,11 +164,26 @@ async def test_a_creation_in_doubt_is_looked_for_before_another(
     assert here.far.calls["create"] == (1 if after else 2)
 
 
+async def test_a_creation_that_stays_in_doubt_may_have_to_be_paid(here: World) -> None:
+    runs = here.runs()
+    here.far.slip("create", DOWN, after=True)
+    run = await runs.advance(await runs.prepare(here.order(), silent))
+    here.far.slips["find"] = [Slip(DOWN)] * 400
+    for _ in range(200):
+        run = await here.after(runs, run, HOUR)
+        if run.ended:
+            break
+    assert (run.state, run.job_id, run.cost) == ("failed", "", None)
+    assert f"Look there for one with the key {run.key}" in run.error
+    assert (await runs.totals(here.workspace_id)).spend == run.expected
+
+
 async def test_a_creation_that_is_refused_is_the_end(here: World) -> None:
     runs = here.runs()
     here.far.slip("create", Denied("vendor takes no new jobs: use another", vendor="vendor"))
     run = await here.rest(runs, await runs.prepare(here.order(), silent))
     assert (run.state, run.error) == ("failed", "vendor takes no new jobs: use another")
+    assert run.cost == 0.0, "there is nothing to pay for"
     assert not here.far.files
     assert (await runs.totals(here.workspace_id)).runs == 0
 
@@ -168,7 +194,7 @@ async def test_words_that_are_taken_back_before_the_job_stop_it(here: World) -> 
     run = await runs.advance(await runs.prepare(here.order(), silent))
     await here.database.write(lambda tx: people.withdraw_consent(tx, here.person_id, at=here.clock.now))
     run = await here.rest(runs, run)
-    assert run.state == "failed"
+    assert (run.state, run.cost) == ("failed", 0.0)
     assert "no longer agree" in run.error
     assert not here.far.plans
 
@@ -200,6 +226,68 @@ async def test_a_storm_of_ticks_polls_no_more_than_is_due(here: World) -> None:
     await runs.tick()
     assert here.far.calls["poll"] == before + 1
     assert (await runs.get(run.id)).lease_by == ""
+
+
+async def test_what_is_free_is_asked_soon_at_first(here: World) -> None:
+    here.far.free = True
+    runs = here.runs()
+    run = await here.launched(runs)
+    waits: list[int] = []
+    for share in range(12):
+        assert run.next_at is not None
+        waits.append(run.next_at - here.clock.now)
+        here.far.move("running", done=share / 12)
+        run = await here.after(runs, run, waits[-1])
+    assert waits[:4] == [2_000, 3_000, 4_500, 6_750]
+    assert waits == sorted(waits)
+    assert waits[-1] == 30_000, "and then like every other"
+    run = await here.after(runs, await runs.wish(run, "cancel"), 0)
+    assert run.state == "cancelled"
+
+
+async def test_what_is_free_and_does_not_change_is_left_in_peace(here: World) -> None:
+    here.far.free = True
+    runs = here.runs()
+    run = await here.launched(runs)
+    wait = 0
+    for _ in range(30):
+        assert run.next_at is not None
+        wait = run.next_at - here.clock.now
+        run = await here.after(runs, run, wait)
+    assert wait == 600_000
+
+
+async def test_a_storm_of_runs_is_polled_once_each_and_few_at_a_time(here: World) -> None:
+    here.limits = RunLimits(concurrent=100, runs_per_month=100, spend_per_month=1e6)
+    runs = here.runs()
+    made = [
+        await here.launched(runs, hyperparameters=Hyperparameters(epochs=epochs)) for epochs in range(1, 41)
+    ]
+    here.clock.now += HOUR
+    here.far.crowd, before = 0, here.far.calls["poll"]
+    assert await runs.tick() == len(made)
+    assert here.far.calls["poll"] == before + len(made)
+    assert 1 < here.far.crowd <= OF_A_VENDOR
+    assert await runs.tick() == 0
+
+
+async def test_a_vendor_that_hangs_leaves_room_for_the_others(here: World) -> None:
+    here.limits = RunLimits(concurrent=100, runs_per_month=100, spend_per_month=1e6)
+    here.others = {"quick": Vendor("quick")}
+    runs = here.runs()
+    for epochs in range(1, OF_A_VENDOR + 10):
+        await here.launched(runs, hyperparameters=Hyperparameters(epochs=epochs))
+    quick = await here.launched(runs, vendor="quick")
+    here.clock.now += HOUR
+    here.far.slips["poll"] = [Slip("hang")] * (OF_A_VENDOR + 10)
+    here.others["quick"].polled.clear()
+    tick = asyncio.create_task(runs.tick())
+    await here.far.hung.wait()
+    await here.others["quick"].polled.wait()
+    assert here.far.inside <= OF_A_VENDOR
+    await runs.close()
+    assert await tick == OF_A_VENDOR + 1
+    assert (await runs.get(quick.id)).lease_by == ""
 
 
 async def test_429_is_waited_for_as_long_as_it_says(here: World) -> None:
