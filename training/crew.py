@@ -1,4 +1,4 @@
-"""The processes among which the work of building a dataset is shared."""
+"""The processes among which the work of building and writing a dataset is shared."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import asyncio
 import os
 import pickle
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Self, TypeVar
 
 from adapters.platforms.base import UserError
+from storage.database import Database
 from storage.errors import StorageError
 from training.reading import Source, Stretch
 from training.staging import Part
-from training.worker import LENGTH, Failure, Place
+from training.worker import END, LENGTH, Failure, Place
 
 MOST: Final = 4
 """Processes that read at once unless somebody says otherwise: each holds some 90 MB."""
 WORTH: Final = 10_000
 """Exchanges for each process that reads; for fewer it is not worth its start."""
 
-_AHEAD: Final = 2  # stretches that a worker has been told of
+_AHEAD: Final = 2  # things that a worker has been told to do
 _START: Final = "from training.worker import main; raise SystemExit(main())"
-_WAITING: Final = 4  # parts that wait for those before them, of each worker
+_WAITING: Final = 4  # answers that wait for those before them, of each worker
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def worth(exchanges: int, most: int = 0) -> int:
 class Crew:
     """Workers in processes of their own. Use it as a context: they have ended when it is left, whatever they were doing."""
 
-    def __init__(self, database: str, source: Source, many: int) -> None:
+    def __init__(self, database: str, many: int, source: Source | None = None) -> None:
         self._places = [Place(database, source, shelf) for shelf in range(1, many + 1)]
         self._workers: list[_Worker] = []
 
@@ -56,32 +57,39 @@ class Crew:
     async def __aexit__(self, *_: object) -> None:
         await self._end(self._workers)
 
-    async def parts(self, stretches: Sequence[Stretch]) -> AsyncGenerator[Part]:
+    def parts(self, stretches: Sequence[Stretch]) -> AsyncGenerator[Part]:
         """The candidates of some stretches, in their order whoever read them. Raises ``StorageError``, ``UserError``."""
-        queues: list[asyncio.Queue[Part | Exception | None]] = [
-            asyncio.Queue(_WAITING) for _ in self._workers
-        ]
+        return self._answers(stretches)
+
+    def done(self, calls: Sequence[Callable[[Database], Awaitable[T]]]) -> AsyncGenerator[T]:
+        """What functions return that workers call with the database, in their order. Raises as ``parts`` does."""
+        return self._answers(calls)
+
+    async def ask(self, call: Callable[[], T]) -> T:
+        """What a function returns that the first worker calls. Raises as ``parts`` does."""
+        worker = self._workers[0]
+        await worker.tell(call)
+        answer = await worker.answer()
+        await worker.answer()
+        return answer
+
+    async def _answers(self, asked: Sequence[object]) -> AsyncGenerator[Any]:
         many = len(self._workers)
+        queues: list[asyncio.Queue[object]] = [asyncio.Queue(_WAITING) for _ in self._workers]
         feeding = [
-            asyncio.create_task(_feed(worker, stretches[at::many], queue))
+            asyncio.create_task(_feed(worker, asked[at::many], queue))
             for at, (worker, queue) in enumerate(zip(self._workers, queues, strict=True))
         ]
         try:
-            for at in range(len(stretches)):
-                while (part := await queues[at % many].get()) is not None:
-                    if isinstance(part, Exception):
-                        raise part
-                    yield part
+            for at in range(len(asked)):
+                while (answer := await queues[at % many].get()) is not END:
+                    if isinstance(answer, Exception):
+                        raise answer
+                    yield answer
         finally:
             for task in feeding:
                 task.cancel()
             await asyncio.gather(*feeding, return_exceptions=True)
-
-    async def ask(self, call: Callable[[], T]) -> T:
-        """What a function returns that the first worker calls. Raises ``StorageError``, ``UserError``."""
-        worker = self._workers[0]
-        await worker.tell(call)
-        return await worker.answer()
 
     async def shrink(self) -> None:
         """Let all but the first worker go."""
@@ -149,19 +157,18 @@ async def _start(place: Place) -> _Worker:
     return worker
 
 
-async def _feed(
-    worker: _Worker, stretches: Sequence[Stretch], queue: asyncio.Queue[Part | Exception | None]
-) -> None:
-    """Tell a worker what to read and queue what it answers, ``None`` behind each stretch; an error is the last thing."""
-    coming = iter(stretches)
+async def _feed(worker: _Worker, asked: Sequence[object], queue: asyncio.Queue[object]) -> None:
+    """Tell a worker what to do and queue what it answers; an error is the last thing."""
+    coming = iter(asked)
     try:
-        for stretch in islice(coming, _AHEAD):
-            await worker.tell(stretch)
-        for _ in stretches:
-            while (part := await worker.answer()) is not None:
-                await queue.put(part)
-            await queue.put(None)
-            for stretch in islice(coming, 1):
-                await worker.tell(stretch)
+        for each in islice(coming, _AHEAD):
+            await worker.tell(each)
+        for _ in asked:
+            answer = None
+            while answer is not END:
+                answer = await worker.answer()
+                await queue.put(answer)
+            for each in islice(coming, 1):
+                await worker.tell(each)
     except Exception as error:  # noqa: BLE001 - raised again by whoever takes from the queue
         await queue.put(error)

@@ -139,7 +139,7 @@ class _Building:
     async def run(self) -> Built:
         if not self._workers:
             return await self._run(None)
-        async with Crew(self._database.url, self._source, self._workers) as crew:
+        async with Crew(self._database.url, self._workers, self._source) as crew:
             return await self._run(crew)
 
     def close(self) -> None:

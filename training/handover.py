@@ -8,26 +8,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from adapters.platforms.base import Progress, UserError
 from storage import datasets, lineage
 from storage.database import Database, Tx
-from storage.datasets import Dataset, Line, NewDataset, NewLine
+from storage.datasets import Dataset, NewDataset, NewLine
 from training.card import CardFacts, card, is_card
 from training.collect import opening
 from training.datasets import LINES, discard
-from training.formats import FORMATS, Unfit, Verdict, file_name, fitting, parse, render, validate
-from training.rows import Row, Split, from_json, row_hash, to_json, with_system
+from training.formats import FORMATS, Unfit, Verdict, file_name, fitting, parse, validate, verdict
+from training.rows import Split, row_hash, to_json
+from training.writing import SPLITS, write
 
-PAGE: Final = 1000
 CARD_NAME: Final = "README.md"
 _BEGINNING: Final = 200  # bytes, by which a card is known
-SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
 
 
 @dataclass(slots=True)
@@ -77,22 +76,6 @@ def check_fits(dataset: Dataset, format_: str) -> None:
         raise UserError(f"{title(dataset)} is for {dataset.method}; the formats that carry this are {fit}.")
 
 
-async def rows_of(database: Database, dataset: Dataset) -> AsyncIterator[tuple[Line, Row]]:
-    """The rows of a dataset in order, each under its system prompt."""
-    after = -1
-    while True:
-
-        def read(tx: Tx, after: int = after) -> list[Line]:
-            return datasets.lines(tx, dataset.number, after=after, limit=PAGE)
-
-        page = await database.read(read)
-        if not page:
-            return
-        for line in page:
-            yield line, with_system(from_json(line.content), dataset.system)
-        after = page[-1].position
-
-
 async def export(
     database: Database, dataset: Dataset, format_: str, folder: Path, progress: Progress
 ) -> Exported:
@@ -111,11 +94,9 @@ async def export(
             raise UserError(
                 f"{folder} has a {CARD_NAME} that is no card of a dataset: name another folder, so that it stays."
             )
-        with ExitStack() as stack:
-            files: dict[Split, BinaryIO] = {
-                split: stack.enter_context(_private(part)) for split, part in parts.items()
-            }
-            await _write(database, dataset, format_, files, exported, progress)
+        written = await write(database, dataset, format_, parts, progress)
+        exported.rows.update(written.rows)
+        exported.unfit.update(written.unfit)
         fingerprints: set[int] | None = None
         if not exported.rows["train"]:
             return exported
@@ -123,26 +104,28 @@ async def export(
             if not exported.rows[split]:
                 parts[split].unlink()
                 continue
-            await progress(f"Checking {paths[split].name}", None)
-            verdict = await asyncio.to_thread(_checked, format_, parts[split], fingerprints)
-            fingerprints = fingerprints or verdict.fingerprints
-            exported.verdicts.append(verdict)
+            size = parts[split].stat().st_size
+            checked = written.checked[split]
+            found = await asyncio.to_thread(verdict, format_, checked, size=size, other=fingerprints)
+            fingerprints = fingerprints or found.fingerprints
+            exported.verdicts.append(found)
         for split in SPLITS:
             if exported.rows[split]:
                 parts[split].replace(paths[split])
                 exported.files.append(paths[split])
             else:
                 paths[split].unlink(missing_ok=True)  # what an earlier export left belongs to other rows
-        written = folder / CARD_NAME
-        await asyncio.to_thread(written.write_text, card(_facts(dataset, exported, format_)), "utf-8")
-        exported.files.append(written)
+        described = folder / CARD_NAME
+        await asyncio.to_thread(described.write_text, card(_facts(dataset, exported, format_)), "utf-8")
+        exported.files.append(described)
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
         raise UserError(
             f"{folder} cannot be written: {getattr(error, 'strerror', None) or error}."
         ) from error
     finally:
         for part in parts.values():
-            part.unlink(missing_ok=True)
+            with suppress(OSError, ValueError):  # where the folder is none there is nothing to take away
+                part.unlink(missing_ok=True)
     return exported
 
 
@@ -153,35 +136,6 @@ def _is_somebodys(path: Path) -> bool:
             return not is_card(file.read(_BEGINNING).decode("utf-8", "replace"))
     except FileNotFoundError:
         return False
-
-
-def _private(path: Path) -> BinaryIO:
-    """A new file that only its owner can read: it holds what people wrote."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    return path.open("wb")
-
-
-async def _write(
-    database: Database,
-    dataset: Dataset,
-    format_: str,
-    files: Mapping[Split, BinaryIO],
-    exported: Exported,
-    progress: Progress,
-) -> None:
-    number = 0
-    async for line, row in rows_of(database, dataset):
-        number += 1
-        if number % PAGE == 0:
-            await progress(f"{number:,} of {dataset.lines:,} rows written", number / dataset.lines)
-        try:
-            rendered = render(format_, row)
-        except Unfit as unfit:
-            exported.unfit[str(unfit)] += 1
-            continue
-        files[line.split].write(rendered + b"\n")
-        exported.rows[line.split] += 1
 
 
 def _checked(format_: str, path: Path, other: set[int] | None) -> Verdict:

@@ -13,9 +13,12 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from enum import Enum, auto
+from inspect import iscoroutinefunction
+from typing import Any, BinaryIO, Final, Self
 
 from storage.database import Database
 from storage.errors import StorageError
@@ -28,18 +31,31 @@ GC: Final = (100_000, 50, 100)
 """Rows come and go by the thousand and hold no cycles: looking for these as often as usual takes a tenth of the time."""
 
 
+NICE: Final = 10
+"""How far it stands back for those that answer people."""
+
+
+class End(Enum):
+    """What stands behind the last answer to what was asked."""
+
+    END = auto()
+
+
+END: Final = End.END
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a worker reads and which shelf is its own."""
+    """Where a worker works, and which shelf is its own."""
 
     database: str
-    source: Source
+    source: Source | None
     shelf: int
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong: a sentence for the person where storage has one, and the traceback."""
+    """What went wrong: a sentence for the person where there is one, and the traceback."""
 
     sentence: str
     told: str
@@ -48,6 +64,8 @@ class Failure:
 def main() -> int:
     """Work until there is nothing more to do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for whoever started us, who then ends us
+    with suppress(OSError):
+        os.nice(max(0, NICE - os.nice(0)))
     gc.set_threshold(*GC)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
@@ -62,29 +80,59 @@ async def _work(told: BinaryIO, out: BinaryIO) -> None:
     place: Place | None = _next(told)
     if place is None:
         return
-    database = reader = None
-    try:
+    async with _Working(place) as working:
         try:
             while (wanted := _next(told)) is not None:
-                if not isinstance(wanted, Stretch):
-                    call: Callable[[], Any] = wanted
-                    _say(out, call())
-                    continue
-                if reader is None:
-                    database = await Database.open(place.database)
-                    reader = Reader(database, place.source, place.shelf)
-                async for part in reader.talks(wanted):
-                    _say(out, part)
-                _say(out, None)
-        finally:
-            if reader is not None:
-                reader.close()
-            if database is not None:
-                await database.close()
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # noqa: BLE001 - told to whoever waits, who tells it on
-        _say(out, Failure(str(error) if isinstance(error, StorageError) else "", traceback.format_exc()))
+                async for answer in working.answers(wanted):
+                    _say(out, answer)
+                _say(out, END)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told to whoever waits, who tells it on
+            _say(out, Failure(_sentence(error), traceback.format_exc()))
+
+
+class _Working:
+    """What a worker has opened so far."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._database: Database | None = None
+        self._reader: Reader | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        if self._database is not None:
+            await self._database.close()
+
+    async def answers(self, wanted: Any) -> AsyncIterator[object]:
+        """What there is to say to what is wanted: a stretch, or a function that may want the database."""
+        if isinstance(wanted, Stretch):
+            database = await self._opened()
+            if self._reader is None:
+                assert self._place.source is not None
+                self._reader = Reader(database, self._place.source, self._place.shelf)
+            async for part in self._reader.talks(wanted):
+                yield part
+        elif iscoroutinefunction(wanted):
+            yield await wanted(await self._opened())
+        else:
+            yield wanted()
+
+    async def _opened(self) -> Database:
+        if self._database is None:
+            self._database = await Database.open(self._place.database)
+        return self._database
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
+    return str(error) if isinstance(error, StorageError) else ""
 
 
 def _next(told: BinaryIO) -> Any:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ async def test_stretches_are_put_in_order(database: Database, tmp_path: Path) ->
     reader.close()
 
     shared, compared = gathered("shared")
-    async with Crew(database.url, replace(source, folder=shared.folder), 3) as crew:
+    async with Crew(database.url, 3, replace(source, folder=shared.folder)) as crew:
         async for part in crew.parts(await stretches(database, stage.avatar.id, 2)):
             shared.take(part)
             for sketch in part.sketches:
@@ -123,13 +124,16 @@ async def test_a_worker_that_is_killed_is_told_of(database: Database, tmp_path: 
 async def test_what_goes_wrong_in_a_worker_is_told(database: Database, tmp_path: Path) -> None:
     stage = await set_stage(database)
     source = Source(stage.avatar.id, order(stage).selection, None, 0.1, tmp_path)
-    async with Crew("nosql://somewhere", source, 1) as crew:
+    async with Crew("nosql://somewhere", 1, source) as crew:
         with pytest.raises(StorageError, match="keeps its data in SQLite or Postgres"):
             async for _ in crew.parts([Stretch(), Stretch()]):
                 pass
-    async with Crew(database.url, source, 1) as crew:
-        with pytest.raises(RuntimeError, match="FileNotFoundError"):
+    async with Crew(database.url, 1) as crew:
+        with pytest.raises(StorageError, match="/nowhere/at/all cannot be used: No such file or directory"):
             await crew.ask(Path("/nowhere/at/all").read_bytes)
+    async with Crew(database.url, 1) as crew:
+        with pytest.raises(RuntimeError, match="invalid literal"):  # ours: it is logged with where it was
+            await crew.ask(partial(int, "many"))
     assert workers() == []
 
 
