@@ -359,15 +359,17 @@ async def test_a_tuned_model_is_deleted_with_its_checkpoints_unless_one_of_them_
     assert "for good" in await refused(theatre, "discard", model=model)
     home = await workspace(theatre)
 
-    def answer_with(tx: Tx, model: str | None) -> str:
+    def answer_with(tx: Tx, model: str | None, base: str | None = None) -> str:
         avatar = avatars.listed(tx, home)[0]
         version = releases.current(tx, avatar.id).prompt_version_id
-        releases.add(tx, avatar.id, model=model, prompt_version_id=version)
+        releases.add(tx, avatar.id, model=model, base_model=base, prompt_version_id=version)
         return avatar.name
 
     name = await theatre.database.write(lambda tx: answer_with(tx, "vendor:late"))
     text = await refused(theatre, "discard", model=model, confirmed=True)
     assert f"{name} answers with vendor:late: `/finetune rollback` first." in text
+    await theatre.database.write(lambda tx: answer_with(tx, None, model))  # as /model does
+    assert f"{name} answers with {model}" in await refused(theatre, "discard", model=model, confirmed=True)
     assert not far.deleted
     assert (await done(theatre, "discard", model="vendor:early", confirmed=True)).text == (
         "vendor:early was deleted at vendor."
