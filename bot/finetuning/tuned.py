@@ -50,7 +50,7 @@ async def models(services: Services, call: Call) -> Answer:
         found = runs.models(tx, scene.workspace.id)
         return _Known(
             found,
-            {run.id: run for run in runs.listed(tx, scene.workspace.id)},
+            {run_id: runs.get(tx, run_id) for run_id in {each.run_id for each in found}},
             {each.number: title(each) for each in datasets.listed(tx, scene.workspace.id)},
             active,
             {each.run_id: takenback.of(tx, each) for each in {each.run_id: each for each in found}.values()},

@@ -152,6 +152,19 @@ async def test_the_tuned_models_are_listed_and_no_others(theatre: Theatre) -> No
     assert answer.table.rows[1][:2] == ("Guide", "scripted:tuned")
 
 
+async def test_models_are_listed_however_many_runs_came_after(theatre: Theatre) -> None:
+    def more(tx: Tx) -> None:
+        home = workspaces.find(tx, "discord", "guild")
+        assert home is not None
+        for _ in range(1000):
+            new = NewRun(home.id, None, 99, "scripted", "sft", "one", ids.new_id(), {}, {}, None)
+            runs.changed(tx, runs.create(tx, new).id, state="cancelled", next_at=None)
+
+    await theatre.database.write(more)
+    answer = await theatre.command("finetune models", who=TRAINER)
+    assert {(each["model"], each["method"]) for each in data(answer)} >= {("scripted:tuned", "sft")}
+
+
 async def test_a_vendor_that_does_not_tell_its_dates_does_not_hide_the_models(
     theatre: Theatre, cast: Cast
 ) -> None:
