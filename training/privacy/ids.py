@@ -39,11 +39,15 @@ def mentions(text: str) -> Iterator[Span]:
         yield Span(match.start(), match.end(), "id", next(filter(None, match.groups())))
 
 
-def bare_ids(text: str) -> Iterator[Span]:
-    """Ids on their own: snowflakes of 17 to 20 digits, Slack's of nine to twelve capitals and digits."""
-    for match in SNOWFLAKE.finditer(text) if _SEVENTEEN.search(text) else ():
+def bare_ids(text: str, first: int = 0) -> Iterator[Span]:
+    """Ids on their own: snowflakes of 17 to 20 digits, Slack's of nine to twelve capitals and digits.
+
+    The first digit is at ``first`` or behind.
+    """
+    for match in SNOWFLAKE.finditer(text, first) if _SEVENTEEN.search(text, first) else ():
         yield Span(match.start(), match.end(), "id", match.group())
-    for match in SLACK.finditer(text) if _NINE.search(text) else ():
+    begin = max(0, first - 13)  # capitals before the digit
+    for match in SLACK.finditer(text, begin) if _NINE.search(text, begin) else ():
         if not _WORD_AND_NUMBER.fullmatch(match.group()):
             yield Span(match.start(), match.end(), "id", match.group())
 

@@ -44,7 +44,8 @@ _SSN_CUE = re.compile(r"(?i)\bssn|social[ -]security|\bsocial\b|taxpayer|\bitin\
 
 _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-])(?!\.\d)(?:/\d{1,2}(?!\d))?")
 _VERSION = re.compile(r"(?i)(?:\bv|version|release|build|firmware|driver|kernel)\.?:?\s?$")
-_DOTS_OR_COLONS = re.compile(r"[0-9]\.[0-9]{1,3}\.|::|[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:")
+_DOTS = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]")
+_COLONS = re.compile(r"::|[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{3,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?(?:%\w{1,15})?(?![\w:])")
 
 _BEFORE = 48
@@ -59,9 +60,12 @@ def before(text: str, at: int) -> str:
     return window[max(window.rfind("]"), window.rfind("[")) + 1 :]
 
 
-def ibans(text: str) -> Iterator[Span]:
-    """International bank account numbers: the country's length and a remainder of 1 (ISO 13616, mod 97)."""
-    at = 0
+def ibans(text: str, first: int = 0) -> Iterator[Span]:
+    """International bank account numbers: the country's length and a remainder of 1 (ISO 13616, mod 97).
+
+    Here and below the first digit of the text is at ``first`` or behind.
+    """
+    at = max(0, first - 2)  # the country
     while match := _IBAN.search(text, at):
         at = match.end()
         found = match.group()
@@ -91,9 +95,9 @@ def _mod97(value: str) -> int:
     return int("".join(str(int(char, 36)) for char in value[4:] + value[:4])) % 97
 
 
-def cards(text: str) -> Iterator[Span]:
+def cards(text: str, first: int = 0) -> Iterator[Span]:
     """Payment cards, with or without spaces: a network's prefix and length, and Luhn's checksum (ISO/IEC 7812-1)."""
-    at = 0
+    at = first
     while match := _CARD.search(text, at):
         end = match.end()
         at = match.start() + 4 if not match.group()[:5].isdigit() else end  # the next group may begin one
@@ -124,28 +128,26 @@ def luhn(digits: str) -> bool:
     return total % 10 == 0 and digits.strip("0") != ""
 
 
-def social(text: str) -> Iterator[Span]:
+def social(text: str, first: int = 0) -> Iterator[Span]:
     """US social security numbers: no area 000, 666 or 9xx, no group 00, no serial 0000, unless the text says it is one."""
-    for match in _SSN.finditer(text):
+    for match in _SSN.finditer(text, first):
         area, mark, group, serial = match.groups()
         fit = area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
         if (fit and mark != ".") or _SSN_CUE.search(before(text, match.start())):
             yield Span(match.start(), match.end(), "ssn", area + group + serial)
     lowered = text.lower()
     if "ssn" in lowered or "social" in lowered or "tin" in lowered:
-        for match in _NINE.finditer(text):
+        for match in _NINE.finditer(text, first):
             if _SSN_CUE.search(before(text, match.start())):
                 yield Span(match.start(), match.end(), "ssn", match.group())
 
 
-def addresses(text: str) -> Iterator[Span]:
+def addresses(text: str, first: int = 0) -> Iterator[Span]:
     """IP addresses, but for those that are everybody's (loopback, unspecified, netmasks)."""
-    if not _DOTS_OR_COLONS.search(text):
-        return
-    for match in _IPV4.finditer(text) if text.count(".") > 2 else ():
+    for match in _IPV4.finditer(text, first) if _DOTS.search(text, first) else ():
         if not _VERSION.search(before(text, match.start())):
             yield from _address(match)
-    for match in _IPV6.finditer(text) if text.count(":") > 1 else ():
+    for match in _IPV6.finditer(text) if text.count(":") > 1 and _COLONS.search(text) else ():
         found = match.group()
         # `abc::def` is code: an address has digits.
         if found.count(":") > 1 and any(char.isdigit() for char in found):

@@ -64,9 +64,9 @@ _DATE = re.compile(
 )
 
 
-def phones(text: str) -> Iterator[Span]:
-    """Phone numbers with their extensions."""
-    for match in _CANDIDATE.finditer(text):
+def phones(text: str, first: int = 0) -> Iterator[Span]:
+    """Phone numbers with their extensions; the first digit of the text is at ``first`` or behind."""
+    for match in _CANDIDATE.finditer(text, max(0, first - 4)):  # "+ (+"
         start, end = match.span()
         found = match.group()
         if len(found) < 5:

@@ -75,7 +75,8 @@ def _once(text: str, names: Names, every: bool) -> list[Span]:
 
 def _claims(text: str, names: Names, every: bool) -> Iterator[Span]:
     """Everything that might be something, the surest rules first; each only where a cheap look allows for it."""
-    digits = _DIGIT.search(text) is not None
+    digit = _DIGIT.search(text)
+    digits = digit is not None
     at = "@" in text
     if "-----BEGIN" in text:
         yield from secrets.pem(text)
@@ -91,24 +92,26 @@ def _claims(text: str, names: Names, every: bool) -> Iterator[Span]:
         yield from secrets.keyed(text)
     if links.DOT.search(text):
         yield from links.domains(text, every)
-    if digits:
-        yield from _numbers(text)
+    if digit is not None:
+        # Elsewhere than in ASCII there are digits that this one did not look for.
+        yield from _numbers(text, digit.start() if text.isascii() else 0)
     if at:
         yield from ids.handles(text)
     if names and names.maybe(text):
         yield from names.find(text)
 
 
-def _numbers(text: str) -> Iterator[Span]:
-    long = _LONG.search(text) is not None
+def _numbers(text: str, first: int) -> Iterator[Span]:
+    """What has digits, of which the first is at ``first``: nothing is looked for where it could not begin."""
+    long = _LONG.search(text, first) is not None
     if long:
-        yield from numbers.ibans(text)
-        yield from numbers.cards(text)
-        yield from numbers.social(text)
-    yield from numbers.addresses(text)
-    yield from ids.bare_ids(text)
+        yield from numbers.ibans(text, first)
+        yield from numbers.cards(text, first)
+        yield from numbers.social(text, first)
+    yield from numbers.addresses(text, first)
+    yield from ids.bare_ids(text, first)
     if long:
-        yield from phones.phones(text)
+        yield from phones.phones(text, first)
 
 
 class Scope:
