@@ -252,7 +252,7 @@ class _Building:
         return best
 
     def _without_leaks(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        context, validation = self._staging.column("context"), self._staging.column("validation")
+        context, validation = self._staging.column("asked"), self._staging.column("validation")
         leaking = kept & validation & np.isin(context, context[kept & ~validation])
         self._leave("in training already", int(np.count_nonzero(leaking)))
         return kept & ~leaking

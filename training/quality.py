@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from training.collect import context_of
 from training.duplicates import normalise, words
 from training.rows import Row
 from training.summaries import Conflict, Conflicts, Spread, spread
@@ -31,7 +32,6 @@ SAMPLE: Final = 2_000
 """Rows whose replies are looked at more closely."""
 
 _FEW: Final = 4  # replies that resemble each other and are no habit yet
-_SALT: Final = (20261121).to_bytes(8, "little")
 
 # -- rows by themselves
 
@@ -100,26 +100,21 @@ def number(text: str) -> int:
 def look(fact: Fact) -> Look:
     """What is to be known of a row."""
     row, reply = fact.row, fact.row.reply
-    talk = row.talk
     beginning, ending = edges(reply)
-    parts: list[str] = []
-    for turn in talk[:-1]:
-        parts += (turn.role, "\0", turn.text, "\0")
-    parts.append(normalise(row.question))
-    asked = blake2b("".join(parts).encode("utf-8", "surrogatepass"), digest_size=8, key=_SALT)
-    whole = asked.copy()
+    asked = context_of(row.prompt)
+    whole = blake2b(asked, digest_size=8)
     whole.update(f"\0{fact.author}\0{reply}".encode("utf-8", "surrogatepass"))
     return Look(
         len(reply),
-        len(talk) + 1,
+        len(row.talk) + 1,
         is_refusal(reply),
         number(beginning),
         number(ending),
         -1 if row.label is None else int(row.label),
         number(fact.author),
         math.nan if fact.quality is None else fact.quality,
-        int.from_bytes(asked.digest(), "little"),
-        int.from_bytes(whole.digest(), "little"),
+        int.from_bytes(asked[:8]),
+        int.from_bytes(whole.digest()),
         number(fact.source),
         tuple({number(rater): None for rater in fact.raters}),
     )

@@ -19,15 +19,13 @@ import orjson
 from numpy.typing import NDArray
 
 from storage.people import Author
-from training.collect import Candidate, context_of
+from training.collect import Candidate
 from training.duplicates import Sketch, Sketching
 from training.quality import LOOK, Fact, look, number
 from training.rows import Row, from_json, row_digest, to_json
 
-RECORD: Final = np.dtype(
-    [*LOOK, ("high", ">u8"), ("low", ">u8"), ("context", "<u8"), ("validation", "?"), ("size", "<u4")]
-)
-"""``high`` and ``low`` are the row's hash, ``context`` that of what the reply is to, ``size`` is that of its lines."""
+RECORD: Final = np.dtype([*LOOK, ("high", ">u8"), ("low", ">u8"), ("validation", "?"), ("size", "<u4")])
+"""``high`` and ``low`` are the row's hash, ``size`` is that of its lines."""
 
 _PART_ROWS: Final = 2_000
 _PART_BYTES: Final = 4_000_000
@@ -87,7 +85,6 @@ class Shelf:
                 len(raters),
                 int.from_bytes(digest[:8]),
                 int.from_bytes(digest[8:]),
-                int.from_bytes(context_of(row.prompt)[:8]),
                 is_held_out(candidate.group, self._validation),
                 size,
             )
