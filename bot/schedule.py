@@ -1,4 +1,7 @@
-"""The jobs that run by the clock, on APScheduler: training runs are watched, and models that will be shut down warned of."""
+"""The jobs that run by the clock, on APScheduler: training runs are watched, and admins warned.
+
+They are warned of models that will be shut down, and of those that were made with words which were taken back since.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from adapters.vendors.base import VendorError
+from bot.finetuning import takenback
 from bot.services import Services
 from storage import avatars, clock, releases, workspaces
 from storage.database import Tx
@@ -40,16 +44,17 @@ class Schedule:
         soon = datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS)
         if self._warns:
             # Said once for each threshold whoever says it: replicas and restarts may all run the job.
-            self._scheduler.add_job(
-                warn_of_shutdowns,
-                "interval",
-                args=[self._services],
-                days=1,
-                next_run_time=soon,
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
-            )
+            for job in (warn_of_shutdowns, warn_of_what_was_taken_back):
+                self._scheduler.add_job(
+                    job,
+                    "interval",
+                    args=[self._services],
+                    days=1,
+                    next_run_time=soon,
+                    coalesce=True,
+                    max_instances=1,
+                    misfire_grace_time=None,
+                )
         self._scheduler.add_job(
             watch_runs,
             "interval",
@@ -81,6 +86,15 @@ async def watch_runs(services: Services, seconds: float | None = None) -> int:
     except StorageError as error:
         log.warning("training runs not watched", error=str(error))
         return 0
+
+
+async def warn_of_what_was_taken_back(services: Services) -> int:
+    """Tell the admins of models that were made with rows which people took back; how many training runs made these.
+
+    They are told when it happens; here again where they could not be, such as before a channel for notices was chosen.
+    """
+    every = await services.database.read(workspaces.listed)
+    return sum([await takenback.warn(services, each) for each in every])
 
 
 async def warn_of_shutdowns(services: Services) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from adapters.platforms.base import Access, Answer, Call, Command, Field, Param
 from bot.commands.prompts import day
 from bot.commands.talk import counted
+from bot.finetuning import takenback
+from bot.scenes import Scene
 from bot.services import Services
-from storage import audit, clock, people, workspaces
+from storage import audit, clock, datasets, people, workspaces
 from storage.database import Tx
 from storage.people import Forgotten
 
@@ -67,7 +69,10 @@ def commands(services: Services) -> tuple[Command, ...]:
 async def _show(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
     person = scene.person
-    held = await services.database.read(lambda tx: people.held(tx, person.id))
+    held, models = await services.database.read(
+        lambda tx: (people.held(tx, person.id), _models_of(tx, person.id))
+    )
+    trained = f"; {counted(models, 'model')} {_were(models)} trained on them" if models else ""
     policy = {
         "opt-in": "nothing you write is learnt from before you say yes",
         "opt-out": "what you write may be learnt from until you say no",
@@ -87,7 +92,7 @@ async def _show(services: Services, call: Call) -> Answer:
             "Learnt",
             f"{counted(held.examples, 'example')}, {counted(held.preferences, 'preference')} and "
             f"{counted(held.dataset_lines, 'row')} of "
-            "datasets with your words",
+            f"datasets with your words{trained}",
         ),
         Field("Your choice", state),
         Field("The rule here", policy),
@@ -106,8 +111,31 @@ async def _show(services: Services, call: Call) -> Answer:
         "examples": held.examples,
         "preferences": held.preferences,
         "dataset_lines": held.dataset_lines,
+        "models": models,
     }
     return Answer(text, fields=fields, data=data)
+
+
+def _models_of(tx: Tx, person_id: str) -> int:
+    """How many models were made with words of this person, or are being made."""
+    return len(
+        datasets.models_of(tx, [each.number for each, _ in datasets.datasets_of_person(tx, person_id)])
+    )
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _remain(count: int) -> str:
+    """What a person is told of models that were made with their words before."""
+    if not count:
+        return ""
+    them = "it" if count == 1 else "them"
+    return (
+        f" {counted(count, 'model')} that {_were(count)} trained on your words before cannot unlearn them: "
+        f"the admins are told, so that they train anew without you and delete {them}."
+    )
 
 
 async def _consent(services: Services, call: Call) -> Answer:
@@ -150,10 +178,18 @@ async def _decline(services: Services, call: Call) -> Answer:
         audit.write(tx, scene.workspace.id, "privacy decline", person_id=scene.person.id)
 
     await services.database.write(decline)
+    remain = await _told_of(services, scene)
     return Answer(
-        "Fine: your ratings count, and nothing you write is learnt from. `/privacy consent` changes that.",
+        f"Fine: your ratings count, and nothing you write is learnt from.{remain} `/privacy consent` changes that.",
         data={"consent": "withdrawn"},
     )
+
+
+async def _told_of(services: Services, scene: Scene) -> str:
+    """Tell the admins of models that were made with what was taken back; what the person is told of these."""
+    models = await services.database.read(lambda tx: _models_of(tx, scene.person.id))
+    await takenback.warn(services, scene.workspace)
+    return _remain(models)
 
 
 async def _withdraw(services: Services, call: Call) -> Answer:
@@ -166,8 +202,10 @@ async def _withdraw(services: Services, call: Call) -> Answer:
     await services.database.write(withdraw)
     person = await services.database.read(lambda tx: people.get(tx, scene.person.id))
     await services.feedback.unlearn(person)
+    remain = await _told_of(services, scene)
     return Answer(
-        "Your agreement is taken back: nothing of yours is learnt from, and what was learnt is not used any more.",
+        "Your agreement is taken back: nothing of yours is learnt from any more, and no example of yours is used."
+        f"{remain}",
         data={"consent": "withdrawn"},
     )
 
@@ -180,16 +218,18 @@ async def _delete(services: Services, call: Call) -> Answer:
         return people.forget(tx, scene.person.id)
 
     gone = await services.database.write(delete)
+    await takenback.warn(services, scene.workspace)
     return Answer(
         f"Deleted: {counted(gone.exchanges, 'exchange')}, {counted(gone.ratings, 'rating')}, "
         f"{counted(gone.examples, 'example')}, {counted(gone.preferences, 'preference')} and "
-        f"{counted(gone.dataset_lines, 'row')} of datasets. I do not know you any more.",
+        f"{counted(gone.dataset_lines, 'row')} of datasets. I do not know you any more.{_remain(gone.models)}",
         data={
             "exchanges": gone.exchanges,
             "ratings": gone.ratings,
             "examples": gone.examples,
             "preferences": gone.preferences,
             "dataset_lines": gone.dataset_lines,
+            "models": gone.models,
         },
     )
 

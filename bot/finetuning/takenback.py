@@ -78,9 +78,10 @@ def _notice(number: int, models: list[Tuned], lost: TakenBack, speakers: dict[st
     names = [f"{each.vendor}:{each.model}" for each in models]
     who = ", ".join(name for model in names for name in speakers.get(model, ()))
     more = f" and {len(names) - 1} more of training run {number}" if len(names) > 1 else ""
-    answers = f" and answers for {who}" if who else ""
-    made = lost.sentence.removeprefix("It was made")
+    made = lost.sentence.removeprefix("It was ").rstrip(".")
+    them = "it" if lost.forgotten + lost.withdrawn == 1 else "them"
+    tail = f", cannot forget {them} and answers for {who}" if who else f", and cannot forget {them}"
     return (
-        f"{names[0]}{more} was made{made.rstrip('.')}, cannot forget them{answers}: build a new version of the dataset "
-        "(`/finetune build`), launch it, activate what comes of it, and delete the old model with `/finetune discard`."
+        f"{names[0]}{more} was {made}{tail}: build a new version of the dataset (`/finetune build`), launch it, activate "
+        "what comes of it, and delete the old model with `/finetune discard`."
     )
