@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,8 @@ from adapters.platforms.base import Progress, UserError
 from bot.settings import Configuration
 from storage import clock, datasets
 from storage.database import Database, Tx
+from storage.errors import StorageError
+from training.environment import environment
 
 if TYPE_CHECKING:
     from training.datasets import Built, Order
@@ -29,10 +30,10 @@ log = structlog.get_logger()
 AT_ONCE = 1
 """Builds that run at the same time; further ones wait."""
 _STOP_SECONDS = 10.0
+_CLEAR_SECONDS = 5.0
 # What is unfinished after so long was left by a process that is gone: others may be building at the same time.
 _GONE_MS = 86_400_000
 _KEPT = "building-"
-_ROOT = Path(__file__).resolve().parents[1]
 _LONGEST_LINE = 16 * 1024 * 1024  # the last one holds the samples
 
 
@@ -51,6 +52,7 @@ class Builds:
         self._database = database
         self._seats = asyncio.Semaphore(AT_ONCE)
         self._running: dict[tuple[str, str], _Running] = {}
+        self._clearing: set[asyncio.Task[None]] = set()
 
     def running(self, workspace_id: str) -> Sequence[str]:
         """The names of the datasets that are being built in a workspace."""
@@ -131,8 +133,20 @@ class Builds:
                     datasets.delete(tx, each.number)
             return datasets.unfinished(tx, home, key, begun)
 
-        for number in await self._database.write(hide):
-            await discard(self._database, number)
+        numbers = await self._database.write(hide)
+
+        async def take_away() -> None:
+            try:
+                for number in numbers:
+                    await discard(self._database, number)
+            except StorageError as error:
+                log.warning("build left behind", dataset=order.name, error=str(error))
+
+        # Nobody finds it any more: of a large one the rest is taken away behind the back of whoever stopped it.
+        clearing = asyncio.create_task(take_away())
+        self._clearing.add(clearing)
+        clearing.add_done_callback(self._clearing.discard)
+        await asyncio.wait([clearing], timeout=_CLEAR_SECONDS)
 
     async def _asked(self, order: Order, progress: Progress, folder: str) -> tuple[Mapping[str, Any], int]:
         """The last thing that the process said, and its exit code."""
@@ -144,7 +158,7 @@ class Builds:
             "bot.builder",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=environment(),
             limit=_LONGEST_LINE,
         )
         assert process.stdin is not None
@@ -187,12 +201,6 @@ class Builds:
             data["report"],
             tuple(from_json(each) for each in data["samples"]),
         )
-
-
-def _environment() -> Mapping[str, str]:
-    """Ours, and that this very application is found, whatever lies in the folder that somebody works in."""
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _sweep(data_dir: Path, before: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 from adapters.platforms.base import UserError
 from storage.database import Database
 from storage.errors import StorageError
+from training.environment import environment
 from training.reading import Source, Stretch
 from training.staging import Part
 from training.worker import END, LENGTH, Failure, Place
@@ -144,6 +145,7 @@ async def _start(place: Place) -> _Worker:
         _START,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        env=environment(),
         limit=1024 * 1024,
     )
     worker = _Worker(process)

@@ -138,6 +138,18 @@ async def test_what_goes_wrong_in_a_worker_is_told(database: Database, tmp_path:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_project_that_has_modules_of_our_names_is_not_run(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("storage", "training"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise RuntimeError('this is not ours')\n")
+    monkeypatch.chdir(tmp_path)
+    async with Crew(database.url, 1) as crew:
+        assert await crew.ask(os.getpid) == workers()[0]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_workers_end_with_a_build_that_is_cancelled(database: Database, tmp_path: Path) -> None:
     stage = await set_stage(database)
     await talk_much(stage)

@@ -107,7 +107,8 @@ def _environment() -> Mapping[str, str]:
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     # One thread: the same sums in the same order on every machine, and the bot keeps the other cores.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**kept, **threads, "PYTHONPATH": os.pathsep.join(paths)}
+    # Nothing of the same name in the folder that somebody works in.
+    return {**kept, **threads, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 class EmbeddedTuner:

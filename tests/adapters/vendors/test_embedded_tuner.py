@@ -444,6 +444,20 @@ async def test_a_worker_goes_on_without_its_program_and_heeds_a_cancel(tmp_path:
         assert (await tuner(data).poll(job.id)).status == "cancelled"
 
 
+async def test_a_project_that_has_modules_of_our_names_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "adapters").mkdir()
+    (tmp_path / "adapters" / "__init__.py").write_text("raise RuntimeError('this is not ours')\n")
+    monkeypatch.chdir(tmp_path)
+    async with running(tmp_path / "data") as made:
+        wanted = await plan(made, tmp_path, intents(20, 15))
+        job = await made.create(replace(wanted, hyperparameters=Hyperparameters(epochs=1)))
+        folder = folder_of(tmp_path / "data", job)
+        await asyncio.to_thread(until_free, folder)
+        assert (await made.poll(job.id)).status == "succeeded", (folder.path / "log.txt").read_text()
+
+
 # --- real data
 
 
