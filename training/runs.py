@@ -146,9 +146,9 @@ class Runs:
             again = not begun.isdisjoint(run.id for run in taken)
             begun |= {run.id for run in taken}
             tasks = [self._begin(run) for run in taken]
-            _, slow = await asyncio.wait(tasks, timeout=max(until - time.monotonic(), 0))
-            if slow or again:
-                break
+            done, slow = await asyncio.wait(tasks, timeout=max(until - time.monotonic(), 0))
+            if slow or again or any(task.cancelled() for task in done):
+                break  # what was cancelled was put out, and begins nothing more
         return len(begun)
 
     async def _taken(self, moment: int) -> list[Run]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from google.oauth2.credentials import Credentials
 
 from adapters.vendors.google import Endpoint
 from adapters.vendors.google.tuner import GoogleTuner
 from adapters.vendors.tuning import Method, Split, TrainingFile
-from tests.adapters.vendors.tuner_contract import Lack, questions, training_file
+from tests.adapters.vendors.tuner_contract import Lack, Trouble, questions, training_file
 from tests.servers import gcs
 from tests.servers.gcs import BUCKET, StorageServer
-from tests.servers.gemini import LOCATION, PROJECT
+from tests.servers.gemini import BROKEN, EXHAUSTED, LOCATION, PROJECT, Failure
 from tests.servers.gemini_tuning import TuningServer
 from tests.servers.google_faults import Fault
 
@@ -97,9 +98,25 @@ class GoogleBench:
     async def vanish(self, job_id: str) -> None:
         self.server.vanish(job_id)
 
+    def outage(self) -> AbstractContextManager[None]:
+        return self.trouble("500")
+
+    def asked(self, job_id: str) -> int:
+        """How often the job was asked for."""
+        last = job_id.rpartition("/")[2]
+        hits = self.server.trouble.hits
+        return sum(method == "GET" and path.endswith(f"/tuningJobs/{last}") for method, path in hits)
+
     @contextmanager
-    def outage(self) -> Generator[None]:
-        tuning, files = Fault(times=None), Fault(gcs.BROKEN, times=None)
+    def trouble(self, kind: Trouble) -> Generator[None]:
+        """Within it whatever is asked gets this answer, or none at all; told to wait, for a quarter of an hour."""
+        wait = {"Retry-After": "900"}
+        answers: Mapping[Trouble, tuple[Failure | Literal["hang"], Failure | Literal["hang"]]] = {
+            "500": (BROKEN, gcs.BROKEN),
+            "429": (replace(EXHAUSTED, headers=wait), replace(gcs.TOO_FAST, headers=wait)),
+            "hang": ("hang", "hang"),
+        }
+        tuning, files = (Fault(answer, times=None) for answer in answers[kind])
         self.server.trouble.faults.append(tuning)
         self.storage.trouble.faults.append(files)
         try:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from adapters.vendors.openai import Endpoint
 from adapters.vendors.openai.tuner import OpenAITuner
 from adapters.vendors.tuning import Method, Split, TrainingFile
-from tests.adapters.vendors.tuner_contract import Lack, questions, training_file
-from tests.servers.openai_tuning import Fault, TuningServer
+from tests.adapters.vendors.tuner_contract import Lack, Trouble, questions, training_file
+from tests.servers.openai import BROKEN, Failure
+from tests.servers.openai_tuning import TOO_FAST, Fault, TuningServer
 
 KEY = "sk-proj-Zq8yTq1rXs0aVbN3"
 
@@ -68,9 +71,22 @@ class OpenAIBench:
     async def vanish(self, job_id: str) -> None:
         self.server.vanish(job_id)
 
+    def outage(self) -> AbstractContextManager[None]:
+        return self.trouble("500")
+
+    def asked(self, job_id: str) -> int:
+        """How often the job was asked for."""
+        return self.server.hits.count(("GET", f"/fine_tuning/jobs/{job_id}"))
+
     @contextmanager
-    def outage(self) -> Generator[None]:
-        fault = Fault(times=None)
+    def trouble(self, kind: Trouble) -> Generator[None]:
+        """Within it whatever is asked gets this answer, or none at all; told to wait, for a quarter of an hour."""
+        answers: Mapping[Trouble, Failure | Literal["hang"]] = {
+            "500": BROKEN,
+            "429": replace(TOO_FAST, headers={"Retry-After": "900"}),
+            "hang": "hang",
+        }
+        fault = Fault(answers[kind], times=None)
         self.server.faults.append(fault)
         try:
             yield

@@ -31,6 +31,7 @@ Lack = Literal[
     "outage",  # there is nothing in between that could break
     "deleting models",  # tuned models stay until the vendor removes them
 ]
+Trouble = Literal["429", "500", "hang"]  # of a vendor that is reached over a wire
 KEY: Final = "0199aa00-0000-7000-8000-000000000001"
 OTHER_KEY: Final = "0199aa00-0000-7000-8000-000000000002"
 WHY: Final = "The rows are not what was promised."
