@@ -124,8 +124,12 @@ class Database:
         self._writer = writer
 
     @classmethod
-    async def open(cls, url: str) -> Database:
-        """Open, migrating first when that is due. Raises ``Unusable`` with one sentence on what is wrong."""
+    async def open(cls, url: str, *, durable: bool = True) -> Database:
+        """Open, migrating first when that is due. Raises ``Unusable`` with one sentence on what is wrong.
+
+        A SQLite that is opened not ``durable`` loses what was written last when the machine stops, unless something was
+        written after it to the same file by one that is: meant for much that is worth nothing before the last of it.
+        """
         try:
             parsed = make_url(url)
         except Exception as error:
@@ -137,7 +141,7 @@ class Database:
                 raise Unusable(
                     "Understudy keeps its data in a file: name one, as in sqlite+aiosqlite:///path."
                 )
-            return await cls._open_sqlite(url, Path(parsed.database))
+            return await cls._open_sqlite(url, Path(parsed.database), durable)
         if parsed.get_backend_name() == "postgresql":
             return await cls._open_postgres(url)
         raise Unusable(
@@ -145,12 +149,12 @@ class Database:
         )
 
     @classmethod
-    async def _open_sqlite(cls, url: str, path: Path) -> Database:
+    async def _open_sqlite(cls, url: str, path: Path, durable: bool) -> Database:
         from storage.sqlite import SqliteReader, SqliteWriter, prepare, told
 
         try:
             prepare(path)
-            writer = SqliteWriter(path)
+            writer = SqliteWriter(path, durable=durable)
         except (sqlite3.Error, DBAPIError, OSError) as error:
             raise told(error, path) from error
         return cls(url, SqliteReader(path), writer, postgres=False)

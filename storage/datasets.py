@@ -39,7 +39,7 @@ from storage.lineage import unconsented as unconsented
 from storage.people import Author
 from storage.schema import DatasetAuthorRow, DatasetLineRow, DatasetRow, PersonRow, TrainingRunRow
 
-SLICE = 5000
+SLICE = 1000
 """Rows that are deleted in one transaction."""
 
 _CHUNK = 1000  # people asked for in one query: databases bound the number of parameters

@@ -32,12 +32,16 @@ READERS = 2
 LEAST_ROOM = 1 << 20
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that may write, durable at each commit, in manual transaction mode."""
+def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+    """A connection that may write, in manual transaction mode.
+
+    It is durable at each commit, or where it need not be with the next one that is, on whichever connection.
+    """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     try:
         _wal(connection)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000", "temp_store=MEMORY"):
+        synchronous = f"synchronous={'FULL' if durable else 'NORMAL'}"
+        for pragma in (synchronous, "foreign_keys=ON", "cache_size=-16000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()
@@ -211,9 +215,9 @@ class SqliteWriter:
     While a commit waits for the disk, jobs queue; the next commit takes all of them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._path = path
-        self._connection = connect(path)
+        self._connection = connect(path, durable=durable)
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="understudy-writer", daemon=True)
         self._closed = False

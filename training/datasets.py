@@ -36,9 +36,10 @@ from training.rows import Row
 from training.staging import Part, Staged, Staging
 from training.wording import Languages
 
-LINES: Final = 100  # written in one commit: the writer of the chat waits for no more than these
+LINES: Final = 200  # written in one commit: the writer of the chat waits for no more than these
 SAMPLES: Final = 5
 
+_DISCARDING: Final = 5.0  # seconds after which who wants to stop all this waits no longer
 _TOLD: Final = 1_000  # rows or exchanges between two words on how far it is
 _COLLECTED, _COMPARED, _CHECKED = 0.6, 0.75, 0.8  # the share of the work that is behind us
 
@@ -351,14 +352,7 @@ class _Building:
         )
         number = await self._database.write(lambda tx: datasets.begin(tx, new))
         try:
-            lines, done, total = self._lines(kept), 0, sum(sizes)
-            # The next batch is read when this one is written, and not meanwhile: between two of them others can write.
-            while batch := list(islice(lines, LINES)):
-                await self._database.write(lambda tx, batch=batch: datasets.add(tx, number, batch))
-                done += len(batch)
-                if done % _TOLD == 0 or done == total:
-                    share = _CHECKED + (1 - _CHECKED) * done / total
-                    await self._progress(f"{done:,} of {total:,} rows frozen", share)
+            await self._add(number, self._lines(kept), sum(sizes))
             report = await reporting
             return await self._database.write(
                 lambda tx: datasets.finish(
@@ -366,9 +360,27 @@ class _Building:
                 )
             )
         except BaseException:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(discard(self._database, number))
+            # Of a large one something may be left after that. Nobody finds it, and `abandoned` names it.
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(discard(self._database, number), _DISCARDING)
             raise
+
+    async def _add(self, number: int, lines: Iterator[NewLine], total: int) -> None:
+        """Write the rows: durable all at once with what is written after them, as they are worth nothing before that."""
+        own = self._database
+        database = own if own.postgres else await Database.open(own.url, durable=False)
+        try:
+            done = 0
+            # The next batch is read when this one is written, and not meanwhile: between two of them others can write.
+            while batch := list(islice(lines, LINES)):
+                await database.write(lambda tx, batch=batch: datasets.add(tx, number, batch))
+                done += len(batch)
+                if done % _TOLD == 0 or done == total:
+                    share = _CHECKED + (1 - _CHECKED) * done / total
+                    await self._progress(f"{done:,} of {total:,} rows frozen", share)
+        finally:
+            if database is not own:
+                await database.close()
 
 
 async def discard(database: Database, number: int) -> None:
