@@ -29,6 +29,7 @@ from storage.talks import Linked as Linked
 from storage.talks import Said as Said
 from storage.talks import Talk as Talk
 from storage.talks import bounds as bounds
+from storage.talks import group_of as group_of
 from storage.talks import talks as talks
 from storage.talks import talks_of as talks_of
 
@@ -55,7 +56,7 @@ class Pair:
 class Preferred:
     """A preference. ``context`` is (role, text), the user's message last; ``may_learn`` the consent of all authors.
 
-    ``conversation_id`` is that of the exchange that it came of, if it did.
+    ``group`` is what keeps the conversation that it came of on one side of a split, empty where there is none.
     """
 
     id: str
@@ -64,7 +65,7 @@ class Preferred:
     rejected: str
     source: str
     exchange_id: str | None
-    conversation_id: str | None
+    group: str
     authors: tuple[Author, ...]
     may_learn: bool
     created_at: int
@@ -122,10 +123,16 @@ _PREFERRED = Statement(
         _preference.c.rejected,
         _preference.c.source,
         _preference.c.exchange_id,
-        _exchange.c.conversation_id,
+        _conversation.c.id,
+        _conversation.c.key,
+        _conversation.c.channel,
         _preference.c.created_at,
     )
-    .select_from(_preference.outerjoin(_exchange, _exchange.c.id == _preference.c.exchange_id))
+    .select_from(
+        _preference.outerjoin(_exchange, _exchange.c.id == _preference.c.exchange_id).outerjoin(
+            _conversation, _conversation.c.id == _exchange.c.conversation_id
+        )
+    )
     .where(_of(_preference.c.avatar_id), _preference.c.id > _AFTER, _preference.c.created_at <= _UNTIL)
     .order_by(_preference.c.id)
     .limit(_LIMIT)
@@ -164,9 +171,10 @@ def preferred(tx: Tx, avatar_id: str, *, after: str = "", limit: int = 500, unti
     rows = _page(tx, _PREFERRED, avatar_id, after, limit, until)
     authors, policy = Authors(tx, [row[0] for row in rows]), _policy(tx, avatar_id)
     found: list[Preferred] = []
-    for of_id, context, chosen, rejected, source, exchange_id, conversation_id, created_at in rows:
+    for of_id, context, chosen, rejected, source, exchange_id, talk_id, key, channel, created_at in rows:
         turns = tuple((turn["role"], turn["content"]) for turn in orjson.loads(context))
-        of = (chosen, rejected, source, exchange_id, conversation_id)
+        group = group_of(talk_id, key, channel) if talk_id else ""
+        of = (chosen, rejected, source, exchange_id, group)
         found.append(Preferred(of_id, turns, *of, *authors.of(of_id, policy), created_at))
     return found
 

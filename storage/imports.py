@@ -26,8 +26,9 @@ from storage.imported import (
 from storage.marks import MarkEvent
 from storage.people import Author
 from storage.schema import ConversationRow, ExampleRow, ExchangeRow, PersonRow, PreferenceRow, RatingRow
+from storage.talks import IMPORTED
 
-SOURCE = "import"
+SOURCE = IMPORTED
 """Of ratings, examples and preferences that came from a file; also their exchanges' origin and channel."""
 
 GOOD = 4

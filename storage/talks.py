@@ -31,6 +31,9 @@ from storage.schema import (
 MOST = 5000
 """Exchanges in one page of talks, unless a single one is longer: so much is in memory at once."""
 
+IMPORTED = "import"
+"""The channel of conversations that came from files; their keys are ``import:AVATAR:NAME``."""
+
 _ANY = 1 << 62
 
 
@@ -97,6 +100,21 @@ class Talk:
     private: bool
     channel: str
     exchanges: tuple[Said, ...]
+
+    @property
+    def group(self) -> str:
+        """What tells on which side of a split it is."""
+        return group_of(self.id, self.key, self.channel)
+
+
+def group_of(conversation_id: str, key: str, channel: str) -> str:
+    """What names a conversation for good: its id, or its name in the file that it was imported from.
+
+    So a file that is imported elsewhere, or again after everything was deleted, is split in the same way.
+    """
+    if channel != IMPORTED or key.count(":") < 2:
+        return conversation_id
+    return f"{IMPORTED}:{key.split(':', 2)[2]}"
 
 
 _workspace, _conversation, _person = table(WorkspaceRow), table(ConversationRow), table(PersonRow)

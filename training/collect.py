@@ -192,7 +192,7 @@ class Collector:
             return []
         shown = before[len(before) - (len(row.prompt) - 1) // 2 :]
         authors = _earliest([*pair.authors, *(one for said in shown for one in _authors(said))])
-        group = pair.conversation_id or "opening:" + opening(row)
+        group = talk.group if talk is not None else pair.conversation_id or "opening:" + opening(row)
         asker = pair.authors[0].person_id if pair.authors else ""
         return [
             Candidate(
@@ -229,7 +229,7 @@ class Collector:
         return [
             Candidate(
                 row,
-                preferred.conversation_id or "opening:" + _began(preferred.context),
+                preferred.group or "opening:" + _began(preferred.context),
                 _earliest(preferred.authors),
                 asker,
                 (),
@@ -328,7 +328,7 @@ class Collector:
         example = said.example
         return Candidate(
             row,
-            talk.id,
+            talk.group,
             _earliest([*_authors(said, edited=edited), *(one for each in shown for one in _authors(each))]),
             said.person_id,
             tuple(person for person, _ in said.raters),

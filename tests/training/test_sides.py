@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,11 @@ from storage.marks import MarkEvent
 from storage.people import Author, Person
 from storage.preferences import NewPreference
 from tests.stage import Stage, set_stage
+from tests.training.helpers import chat, dumped
 from training.collect import Selection
 from training.datasets import Built, Order, build
+from training.imports import Order as Import
+from training.imports import import_file
 from training.rows import METHODS, Method, from_json
 from training.staging import is_held_out
 
@@ -194,3 +198,34 @@ async def test_one_more_rating_changes_its_own_row_alone(cast: Cast, method: Met
     more = kept(after).keys() - kept(before).keys()
     assert more == ({bad.id, good.id} if method == "kto" else {good.id})
     assert {id_: of for id_, of in kept(after).items() if id_ not in more} == kept(before)
+
+
+async def test_one_file_gives_one_dataset_wherever_it_is_imported(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "talks.jsonl"
+    talks = [
+        chat(f"talk {number}", *((f"Question {turn} of {number}?", f"Yes, it is indeed {number} and {turn}.", 5, None)
+                                 for turn in range(HISTORY + 2)))
+        for number in range(40)
+    ]  # fmt: skip
+    preferred = [
+        {
+            "pair_id": f"p{number}",
+            "prompt": f"Which of {number}?",
+            "chosen": f"It is the {number}th of all of them.",
+            "rejected": "No.",
+        }
+        for number in range(40)
+    ]
+    path.write_bytes(dumped(*talks, *preferred))
+    hashes: list[dict[str, str]] = []
+    for _ in range(2):
+        stage = await set_stage(database)
+        person = await stage.person("Owner", agrees=True)
+        await import_file(
+            database, Import(path, stage.workspace.id, stage.avatar.name, person.id, 1_000), silent
+        )
+        built = {method: await made(stage, method) for method in METHODS}
+        sizes = {method: (each.train, each.validation) for method, each in built.items()}
+        assert all(train and held_out for train, held_out in sizes.values()), sizes
+        hashes.append({method: each.hash for method, each in built.items()})
+    assert hashes[0] == hashes[1]
