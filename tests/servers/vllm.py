@@ -13,6 +13,8 @@ from tests.servers.openai import Failure, OpenAIServer, Reply
 class VllmServer(OpenAIServer):
     """``base`` is its model, ``adapters`` what it has loaded by name, with the folders, ``loads`` what it was asked to load.
 
+    ``unloads`` is what it was asked to unload.
+
     With ``runtime`` False it was started without ``VLLM_ALLOW_RUNTIME_LORA_UPDATING``, and has no such path.
     """
 
@@ -21,9 +23,11 @@ class VllmServer(OpenAIServer):
         self.base = base
         self.adapters: dict[str, str] = {}
         self.loads: list[str] = []
+        self.unloads: list[str] = []
         self.models = {base: {"id": base, "object": "model", "created": 1, "owned_by": "vllm"}}
         if runtime:
             self.application.router.add_post("/v1/load_lora_adapter", self._load)
+            self.application.router.add_post("/v1/unload_lora_adapter", self._unload)
 
     def forget(self) -> None:
         """It was started again."""
@@ -60,3 +64,13 @@ class VllmServer(OpenAIServer):
             "parent": self.base,
         }
         return web.Response(text=f"Success: LoRA adapter '{name}' added successfully.")
+
+    async def _unload(self, request: web.Request) -> web.StreamResponse:
+        name = (await request.json())["lora_name"]
+        self.unloads.append(name)
+        if name not in self.adapters:
+            return self._failed(
+                Failure(404, None, f"The lora adapter '{name}' cannot be found.", "NotFoundError")
+            )
+        del self.adapters[name], self.models[name]
+        return web.Response(text=f"Success: LoRA adapter '{name}' removed successfully.")

@@ -6,6 +6,7 @@ vLLM takes adapters while it runs: https://docs.vllm.ai/en/latest/features/lora.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -39,14 +40,7 @@ class Served:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        endpoint = Endpoint(
-            vendor=VENDOR,
-            api_key=options.serve_key,
-            base_url=options.serve_url,
-            dialect="compatible",
-            context_tokens=options.context_tokens,
-            sees=False,
-        )
+        endpoint = _endpoint(options)
         self._chat = chat_model(endpoint)
         self._client = connect(endpoint)
         self._explain = Explainer(endpoint)
@@ -111,6 +105,39 @@ class Served:
                 f"the server cannot load the adapter {name} from {place}: {found}", vendor=VENDOR
             )
         return found
+
+
+def _endpoint(options: Options) -> Endpoint:
+    return Endpoint(
+        vendor=VENDOR,
+        api_key=options.serve_key,
+        base_url=options.serve_url,
+        dialect="compatible",
+        context_tokens=options.context_tokens,
+        sees=False,
+    )
+
+
+async def unload(options: Options, model: str) -> None:
+    """Have the server give up a tuned model and its checkpoints, as far as it has them. Raises ``VendorError``."""
+    endpoint = _endpoint(options)
+    client = connect(endpoint)
+
+    async def there() -> list[str]:
+        known = [each.id async for each in client.models.list()]
+        return [name for name in known if name == model or name.startswith(f"{model}-step-")]
+
+    try:
+        found = await there()
+        for name in found:
+            with suppress(openai.NotFoundError):  # somebody was faster, or the server lets nobody
+                await client.post("/unload_lora_adapter", body={"lora_name": name}, cast_to=httpx2.Response)
+        if found and (left := await there()):
+            raise NotConfigured(f"it does not give up {', '.join(left)}; {_ENABLE}", vendor=VENDOR)
+    except TRANSPORT as error:
+        raise Explainer(endpoint).of(error, model) from None
+    finally:
+        await client.close()
 
 
 def _is_there_already(error: Exception) -> bool:

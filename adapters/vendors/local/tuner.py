@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from adapters.vendors.base import BadRequest, ModelNotFound, NotConfigured, Unavailable
+from adapters.vendors.base import BadRequest, ModelNotFound, NotConfigured, Unavailable, VendorError
 from adapters.vendors.local import processes
 from adapters.vendors.local.folder import KEY, TRAIN, JobFolder, Wish, job_folders, short
 from adapters.vendors.local.options import VENDOR, Options
@@ -184,7 +184,8 @@ class LocalTuner:
     async def delete_model(self, model: str) -> None:
         """Delete the weights of a tuned model, with its checkpoints, or of one checkpoint. One that is gone is no error.
 
-        The rest of the folder stays: what was done, and how it went. Raises ``BadRequest`` while the job is not over.
+        The rest of the folder stays: what was done, and how it went. A vLLM that has it gives it up. Raises ``BadRequest``
+        while the job is not over, and ``Unavailable`` where the server may answer with it still.
         """
 
         def delete() -> None:
@@ -199,6 +200,17 @@ class LocalTuner:
                 shutil.rmtree(place, ignore_errors=True)
 
         await self._do(delete)
+        if self._options.serve_url and self._options.adapters == "vllm":
+            from adapters.vendors.local.served import unload  # the client takes a while to import
+
+            try:
+                await unload(self._options, model)
+            except VendorError as error:
+                text = (
+                    f"its weights are deleted, but the server at serve_url may answer with it still; delete it again once "
+                    f"that server can be told, or start it anew: {error}"
+                )
+                raise Unavailable(text, vendor=VENDOR) from error
 
     async def close(self) -> None:
         """Nothing is held. Jobs go on."""

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from adapters.vendors.base import (
 )
 from adapters.vendors.local import Options, chat_model
 from adapters.vendors.local.model import LocalModels
+from adapters.vendors.local.tuner import LocalTuner
 from tests.adapters.vendors.contract import CHECKS
 from tests.servers.vllm import VllmServer
 
@@ -174,3 +176,53 @@ async def test_without_a_server_the_extra_is_asked_for(
     with pytest.raises(NotConfigured, match=r"pip install 'understudy\[train\]'"):
         await said(models, NAME)
     await models.close()
+
+
+async def test_a_model_that_is_deleted_is_given_up_by_the_server(tmp_path: Path) -> None:
+    folder, other = tuned(tmp_path), "other-1-33333333"
+    tuned(tmp_path, other)
+    async with serving(tmp_path) as (models, server):
+        tuner = LocalTuner(Options(tmp_path, {"tiny": BASE}, serve_url=f"{server.url}/v1"))
+        step = f"{NAME}-step-7"
+        for name in (NAME, step, other):
+            assert await said(models, name) == f"I am {name}"
+        await tuner.delete_model(step)
+        assert (server.unloads, set(server.adapters)) == ([step], {NAME, other})
+        await said(models, NAME)
+        await tuner.delete_model(NAME)
+        assert (server.unloads, set(server.adapters)) == ([step, NAME], {other})
+        assert not (folder / "adapter").exists()
+        with pytest.raises(ModelNotFound):
+            await said(models, NAME)
+        await tuner.delete_model(NAME)
+        assert len(server.unloads) == 2  # there is nothing left to give up
+        assert await said(models, other) == f"I am {other}"
+
+
+async def test_checkpoints_go_with_their_model(tmp_path: Path) -> None:
+    tuned(tmp_path)
+    async with serving(tmp_path) as (models, server):
+        for name in (NAME, f"{NAME}-step-7"):
+            await said(models, name)
+        await LocalTuner(Options(tmp_path, {"tiny": BASE}, serve_url=f"{server.url}/v1")).delete_model(NAME)
+        assert server.adapters == {}
+
+
+async def test_a_server_that_cannot_be_told_may_answer_with_it_still(tmp_path: Path) -> None:
+    folder = tuned(tmp_path)
+    with pytest.raises(Unavailable, match="its weights are deleted, but the server at serve_url may answer"):
+        await LocalTuner(Options(tmp_path, {"tiny": BASE}, serve_url="http://127.0.0.1:1/v1")).delete_model(
+            NAME
+        )
+    assert not (folder / "adapter").exists()
+    async with serving(tmp_path, runtime=False) as (_, server):
+        server.models[NAME] = {"id": NAME}
+        served = Options(tmp_path, {"tiny": BASE}, serve_url=f"{server.url}/v1")
+        with pytest.raises(
+            Unavailable, match=f"it does not give up {NAME}; .* VLLM_ALLOW_RUNTIME_LORA_UPDATING"
+        ):
+            await LocalTuner(served).delete_model(NAME)
+        await LocalTuner(replace(served, adapters="none")).delete_model(
+            NAME
+        )  # whoever loaded it sees to that
+        assert NAME in server.models
