@@ -14,7 +14,7 @@ Object = dict[str, Any]
 def created(id: str, body: Object, at: int, *, keeps_metadata: bool) -> Object:
     """The job that comes of ``body`` at a time in seconds."""
     method: Object = body.get("method", {"type": "supervised"})
-    given: Object = method.get(method["type"], {}).get("hyperparameters", {})
+    given: Object = method.get(method["type"], body).get("hyperparameters", {})
     chosen: Object = {"n_epochs": 3, "batch_size": 1, "learning_rate_multiplier": 2.0}
     chosen |= {"beta": 0.1} if method["type"] == "dpo" else {}
     chosen |= {name: value for name, value in given.items() if value != "auto"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class TuningServer(OpenAIServer):
 
     ``files`` and ``jobs`` hold its objects by id, oldest first, and ``bodies`` what jobs were created with. ``hits`` has
     each request's method and path below the base, also of those that got no answer. ``faults`` are tried in order.
+    ``takes`` is where it takes hyperparameters: in a method, or on top as ``earlier`` or as Nebius does, and nowhere else.
     ``filters`` False is a vendor that ignores the metadata filter, ``keeps_metadata`` False one that drops metadata;
     ``wound_down`` takes no new jobs; ``plain_results`` leaves the result file as it is instead of base64;
     ``by_itself`` moves a job one state on each time that it is asked for, for whole programs that poll.
@@ -85,6 +87,7 @@ class TuningServer(OpenAIServer):
         self.hits: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.hung = asyncio.Event()
+        self.takes: Literal["method", "earlier", "nebius"] = "method"
         self.filters = True
         self.keeps_metadata = True
         self.wound_down = False
@@ -267,6 +270,8 @@ class TuningServer(OpenAIServer):
 
     def _unfit_job(self, body: Object) -> Failure | None:
         name, method = body.get("model"), body.get("method", {"type": "supervised"})
+        if failure := self._unfit_shape(body):
+            return failure
         if name not in self.models:
             return Failure(404, "model_not_found", f"The model `{name}` does not exist.", param="model")
         if name not in TUNABLE and not str(name).startswith("ft:"):
@@ -284,6 +289,24 @@ class TuningServer(OpenAIServer):
                 400, "string_above_max_length", "Invalid 'suffix': string too long.", param="suffix"
             )
         return None
+
+    def _unfit_shape(self, body: Object) -> Failure | None:
+        if self.takes == "method":
+            return None
+        known = {"n_epochs", "batch_size"}
+        known |= {"learning_rate", "lora"} if self.takes == "nebius" else {"learning_rate_multiplier"}
+        places = [["body", "method"]] if "method" in body else []
+        places += [
+            ["body", "hyperparameters", name] for name in body.get("hyperparameters", {}) if name not in known
+        ]
+        if not places:
+            return None
+        # As frameworks say it, unlike OpenAI.
+        found = [
+            {"type": "extra_forbidden", "loc": place, "msg": "Extra inputs are not permitted"}
+            for place in places
+        ]
+        return Failure(422, body=json.dumps({"detail": found}).encode())
 
     async def _list_jobs(self, request: web.Request) -> web.StreamResponse:
         wanted = {

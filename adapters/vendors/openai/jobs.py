@@ -11,6 +11,7 @@ import csv
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
@@ -48,25 +49,53 @@ def method(of: Method) -> str | None:
     return _TYPES.get(of)
 
 
-def body(plan: Plan) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where a vendor takes hyperparameters: within ``method``, or on ``top`` as OpenAI did before it had methods, for sft.
+
+    ``rate`` is what it calls the learning rate, and ``more`` what it has to be told beside.
+    """
+
+    top: bool = False
+    rate: str = "learning_rate_multiplier"
+    more: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+METHOD: Final = Shape()
+TOP: Final = Shape(top=True)
+# Its rate is the rate itself, and without a word it trains all weights, which it does not serve by the token.
+# https://docs.tokenfactory.nebius.com/api-reference/fine-tuning/create-a-fine-tuning-job
+NEBIUS: Final = Shape(top=True, rate="learning_rate", more={"lora": True})
+
+
+def shapes(host: str, *, certain: bool) -> tuple[Shape, ...]:
+    """Those to try at a server, in this order; ``certain`` says that it takes what OpenAI takes."""
+    if certain:
+        return (METHOD,)
+    return (NEBIUS,) if f".{host}".endswith((".nebius.com", ".nebius.ai")) else (METHOD, TOP)
+
+
+def body(plan: Plan, shape: Shape = METHOD) -> dict[str, Any]:
     """What a job is created with. What is left to the vendor is left out, which is the same as its ``auto``."""
     kind, given = _TYPES[plan.method], plan.hyperparameters
-    chosen = {
+    asked = {
         "n_epochs": given.epochs,
         "batch_size": given.batch_size,
-        "learning_rate_multiplier": given.learning_rate,
+        shape.rate: given.learning_rate,
         "beta": given.beta if plan.method == "dpo" else None,
+        **shape.more,
     }
+    chosen = {name: value for name, value in asked.items() if value is not None}
     found: dict[str, Any] = {
         "model": plan.base_model,
         "training_file": plan.train.id,
-        "method": {
-            "type": kind,
-            kind: {"hyperparameters": {k: v for k, v in chosen.items() if v is not None}},
-        },
         "seed": given.seed % _SEEDS,
         "metadata": {KEY: plan.key},
     }
+    if not shape.top:
+        found["method"] = {"type": kind, kind: {"hyperparameters": chosen}}
+    elif chosen:
+        found["hyperparameters"] = chosen
     if plan.validation is not None:
         found["validation_file"] = plan.validation.id
     if name := suffix(plan.name):

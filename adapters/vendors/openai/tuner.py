@@ -55,12 +55,16 @@ _EVENT_PAGES: Final = 50
 Row = Mapping[str, Any]
 
 
+class _Unshaped(BadRequest):
+    """The vendor does not take hyperparameters where they were put."""
+
+
 class OpenAITuner:
     """The ``Tuner`` of an endpoint. It keeps nothing; what it needs to know it asks the vendor.
 
     Requests that may be repeated are tried three times, with pauses; ``create`` and ``upload`` once: whoever does not know
     what became of them asks ``find``, or uploads again, which looks first. ``methods`` are those that the vendor trains
-    with.
+    with, and ``shapes`` where it takes hyperparameters: without, that is known of its address or tried out.
     """
 
     def __init__(
@@ -68,16 +72,22 @@ class OpenAITuner:
         endpoint: Endpoint,
         *,
         methods: Sequence[Method] = METHODS,
+        shapes: Sequence[jobs.Shape] = (),
         pause: Pause = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._endpoint = endpoint
-        self._methods = tuple(methods)
         self._client = connect(endpoint)
         self._calls = Calls(endpoint, pause=pause, chance=chance)
         host = self._client.base_url.host
         self._official = endpoint.speaks_openai(host)
         self._azure = f".{host}".endswith(_AZURE)
+        self._shapes = tuple(shapes) or jobs.shapes(host, certain=self._official or self._azure)
+        # Preferences came with methods.
+        only_sft = all(shape.top for shape in self._shapes)
+        self._methods: tuple[Method, ...] = tuple(
+            method for method in methods if method == "sft" or not only_sft
+        )
         # Two keys at once are refused where a header is the key.
         self._extra: Any = (
             {"extra_headers": {"Authorization": openai.Omit()}} if endpoint.key_is_header else {}
@@ -150,16 +160,18 @@ class OpenAITuner:
             text = f"the key of a job has 1 to {jobs.LONGEST_KEY} characters, not {len(plan.key)}"
             raise BadRequest(text, vendor=self.vendor)
         what = f"a fine-tuning job of {plan.base_model}"
-        try:
-            row = await self._calls.once(
-                what,
-                lambda: self._client.fine_tuning.jobs.create(**jobs.body(plan), **self._extra),
-                told=self._refusal,
-            )
-        except NotThere as error:
-            text = f"{self.vendor} does not tune {plan.base_model} with this key: choose another model{error.why}"
-            raise ModelNotFound(text, vendor=self.vendor) from None
-        return self._job(what, row)
+        shapes = [shape for shape in self._shapes if plan.method == "sft" or not shape.top]
+        for shape in shapes:
+            try:
+                return self._job(what, await self._created(what, plan, shape))
+            except NotThere as error:
+                text = f"{self.vendor} does not tune {plan.base_model} with this key: choose another model{error.why}"
+                raise ModelNotFound(text, vendor=self.vendor) from None
+            except _Unshaped:
+                # It was refused, so there is no job: it may be asked for in another way.
+                if shape is shapes[-1]:
+                    raise
+        raise AssertionError("every method has a shape")
 
     async def find(self, key: str) -> Job | None:
         """The job whose metadata has the key, one that still goes or went well before others.
@@ -253,6 +265,17 @@ class OpenAITuner:
         await self._client.close()
 
     # --- what the methods are made of
+
+    async def _created(self, what: str, plan: Plan, shape: jobs.Shape) -> FineTuningJob:
+        def told(error: openai.APIStatusError) -> VendorError | None:
+            said = reported(error)
+            if error.status_code in (400, 422) and said.refuses("method"):
+                text = f"{self.vendor} does not accept {what}{self._calls.detail(said.message)}"
+                return _Unshaped(text, vendor=self.vendor)
+            return self._refusal(error)
+
+        body: Any = {**jobs.body(plan, shape), **self._extra}
+        return await self._calls.once(what, lambda: self._client.fine_tuning.jobs.create(**body), told=told)
 
     def _opened(self, path: Path) -> BinaryIO:
         try:

@@ -26,7 +26,7 @@ from adapters.vendors.base import (
 from adapters.vendors.openai import Endpoint, jobs, make_tuner
 from adapters.vendors.openai.tuner import OpenAITuner
 from adapters.vendors.tuning import Hyperparameters, Job, JobGone, Method, Plan, Point, TrainingFile
-from tests.adapters.vendors.openai_bench import KEY, OpenAIBench
+from tests.adapters.vendors.openai_bench import KEY, OpenAIBench, at_once
 from tests.conftest import ROOT
 from tests.servers.openai import OUT_OF_QUOTA, Failure
 from tests.servers.openai_tuning import MISSING_SCOPE, TOO_FAST, Fault, TuningServer
@@ -328,6 +328,58 @@ async def test_a_vendor_that_refuses_the_filter_is_looked_through(stage: Stage) 
     found = await tuner.find(OURS)
     assert found is not None
     assert found.id == job.id
+
+
+CHOSEN = Hyperparameters(epochs=5, batch_size=4, learning_rate=0.5)
+
+
+async def test_a_vendor_of_earlier_days_takes_hyperparameters_on_top(stage: Stage) -> None:
+    stage.server.takes = "earlier"
+    tuner = stage.at(vendor="other", dialect="auto")
+    job = await stage.job(tuner, hyperparameters=CHOSEN)
+    (body,) = stage.server.bodies
+    assert body["hyperparameters"] == {"n_epochs": 5, "batch_size": 4, "learning_rate_multiplier": 0.5}
+    assert "method" not in body
+    assert list(stage.server.jobs) == [job.id], "what was refused first left no job"
+    assert stage.server.hits.count(("POST", "/fine_tuning/jobs")) == 2
+    left = await stage.job(tuner, key="another", hyperparameters=Hyperparameters())
+    assert left.id != job.id
+    assert "hyperparameters" not in stage.server.bodies[-1]
+
+
+async def test_nebius_is_asked_for_an_adapter_with_the_rate_itself(stage: Stage) -> None:
+    stage.server.takes = "nebius"
+    stage.server.keeps_metadata = stage.server.filters = False
+    endpoint = Endpoint(vendor="nebius", api_key=KEY, base_url=f"{stage.server.url}/v1")
+    tuner = OpenAITuner(endpoint, shapes=(jobs.NEBIUS,), pause=at_once)
+    job = await stage.job(tuner, hyperparameters=replace(CHOSEN, learning_rate=1e-4))
+    (body,) = stage.server.bodies
+    wanted = {"n_epochs": 5, "batch_size": 4, "learning_rate": 1e-4, "lora": True}
+    assert (body["hyperparameters"], "method" in body) == (wanted, False)
+    found = await tuner.find(OURS)
+    assert found is not None
+    assert found.id == job.id
+    assert (await tuner.capabilities()).methods == ("sft",)
+    with pytest.raises(BadRequest, match="nebius does not train with dpo: choose sft"):
+        await stage.job(tuner, method="dpo")
+    assert stage.server.hits.count(("POST", "/fine_tuning/jobs")) == 1
+    await tuner.close()
+
+
+def test_where_a_vendor_takes_hyperparameters_is_known_of_its_address() -> None:
+    assert jobs.shapes("api.tokenfactory.nebius.com", certain=False) == (jobs.NEBIUS,)
+    assert jobs.shapes("api.openai.com", certain=True) == (jobs.METHOD,)
+    assert jobs.shapes("notnebius.com", certain=False) == (jobs.METHOD, jobs.TOP)
+    assert len({repr(shape) for shape in (jobs.METHOD, jobs.TOP, jobs.NEBIUS)}) == 3
+
+
+@pytest.mark.parametrize("dialect", ["openai", "auto"])
+async def test_a_plan_that_is_refused_in_every_shape_is_told(stage: Stage, dialect: str) -> None:
+    refused = Failure(400, "unsupported_value", "Unsupported method for this model.", param="method.type")
+    stage.server.faults.append(Fault(refused, "POST", "/jobs$", times=None))
+    with pytest.raises(BadRequest, match="Unsupported method for this model"):
+        await stage.job(stage.at(dialect=dialect))
+    assert stage.server.hits.count(("POST", "/fine_tuning/jobs")) == (1 if dialect == "openai" else 2)
 
 
 async def test_a_vendor_that_drops_metadata_is_asked_by_file(stage: Stage) -> None:
