@@ -267,7 +267,7 @@ def commands(services: Services) -> tuple[Command, ...]:
             "ask a tuned model one question, beside what answers now",
             lazily("tuned", "try_"),
             Access.TRAINER,
-            (tuned, Param("message", "what to ask", required=True, rest=True), whose),
+            (tuned, Param("message", "what to ask; a held-out row when left out", rest=True), whose),
         ),
         Command(
             "finetune activate",

@@ -49,8 +49,14 @@ async def activate(services: Services, call: Call) -> Answer:
     told = [
         f"**{model}** {trial.figures(seen)} ({seen.source}, {seen.seconds:.1f} s).",
         *(f"⚠️ {each}" for each in remarks),
-        *trial.shown(seen.samples[:2]),
     ]
+    before = asked_of(call)
+    doubtful = seen.verdict != "good" or bool(plan.lost)
+    asks = not call.confirmed and (
+        before is None or (doubtful and not (before.anyway or call.flag("anyway")))
+    )
+    if asks or before is None:  # whoever says yes to the question has read them
+        told += trial.shown(seen.samples[:2])
     data = {
         "avatar": avatar.name,
         "model": model,
@@ -62,9 +68,7 @@ async def activate(services: Services, call: Call) -> Answer:
             for each in seen.samples
         ],
     }
-    before = asked_of(call)
-    doubtful = seen.verdict != "good" or bool(plan.lost)
-    if not call.confirmed and (before is None or (doubtful and not (before.anyway or call.flag("anyway")))):
+    if asks:
         return _ask(services, call, plan, told, data, doubtful)
     why = call.text("why").strip() or f"activated after run {tuned.run_number}"
     added = await services.database.write(

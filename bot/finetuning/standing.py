@@ -17,9 +17,6 @@ from storage.run_history import Loss, Told
 from storage.runs import Run
 from training.cost import money
 
-QUESTION: Final = "Hello!"
-"""What a tuned model is asked by the button that tries it."""
-
 _HERE: Final = frozenset({"embedded", "local"})
 _OUTAGE: Final = 3  # failures in a row that are more than a hiccup
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
@@ -120,8 +117,6 @@ def loss_of(losses: Sequence[Loss]) -> str:
             continue
         last = of[-1]
         text = f"{last.loss:.3f} {name} at step {last.step:,}"
-        if last.accuracy is not None:
-            text += f" (accuracy {last.accuracy:.0%})"
         best = min(of, key=lambda each: each.loss)
         if split == "validation" and last.loss > best.loss * _WORSE:
             text += f", up from {best.loss:.3f} at step {best.step:,}"
@@ -190,7 +185,7 @@ def buttons_of(run: Run, avatar: str = "", *, released: bool = False) -> tuple[B
         if not run.model:
             return ()
         model = model_of_run(run.number)  # which says for whom, too
-        try_ = Button("Try it", "finetune try", {"model": model, "message": QUESTION})
+        try_ = Button("Try it", "finetune try", {"model": model})
         if released and run.avatar_id:
             return (try_, Button("Roll back …", "finetune rollback", {"avatar": whom(run.avatar_id, avatar)}))
         return (try_, Button("Activate …", "finetune activate", {"model": model}, "good"))

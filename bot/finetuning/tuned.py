@@ -13,7 +13,7 @@ from adapters.vendors.base import VendorError
 from bot import context
 from bot.commands.prompts import day
 from bot.errors import for_admin
-from bot.finetuning import takenback
+from bot.finetuning import takenback, trial
 from bot.finetuning.datasets import note
 from bot.finetuning.naming import asked_of, end_of_id, model_of_run, run_of, whom
 from bot.rehearsal import Heard, Rehearsal
@@ -26,6 +26,7 @@ from storage.errors import Missing
 from storage.releases import Release
 from storage.runs import Run, Tuned
 from training.handover import title
+from training.smoke import Prompts
 
 _LISTED = 25
 
@@ -207,17 +208,18 @@ def avatar_of(tx: Tx, scene: Scene, call: Call, tuned: Tuned | None = None) -> A
 async def try_(services: Services, call: Call) -> Answer:
     """Ask a tuned model one question, and what answers now the same."""
     scene, avatar, tuned = await find_tuned(services, call)
-    text = call.text("message").strip()
-    if not text:
-        raise UserError('Say what to ask, as in message:"What do you sell?".')
+    here = scene.conversation if scene.avatar.id == avatar.id else None
     settings = services.configuration.settings
     rules = context.Rules(**settings.context.model_dump())
 
-    def read(tx: Tx) -> tuple[Release, context.Shown]:
+    def read(tx: Tx) -> tuple[Release, context.Shown, str, str]:
         release = releases.current(tx, avatar.id)
-        return release, context.read(tx, avatar, release, call.place.channel, "", text, rules)
+        text, source = call.text("message").strip(), ""
+        if not text:
+            text, source = _question(trial.plan(tx, avatar, tuned, here.id if here else None).stages[0])
+        return release, context.read(tx, avatar, release, call.place.channel, "", text, rules), text, source
 
-    release, shown = await services.database.read(read)
+    release, shown, text, source = await services.database.read(read)
     model, present = full_name(tuned), services.conversations.model(release)
     rehearsal = Rehearsal(services.models, settings, unknown=avatar.unknown)
     await note(services, scene, "finetune try", model, {"avatar": avatar.name})
@@ -228,7 +230,8 @@ async def try_(services: Services, call: Call) -> Answer:
     )
     if isinstance(heard, VendorError):
         raise UserError(for_admin(heard, model))
-    parts = [_said(model, heard)]
+    parts = [f"One of the {source}:\n{_quoted(text)}"] if source else []
+    parts.append(_said(model, heard))
     if beside is not None:
         parts.append(_said(f"{present}, which answers now", beside))
     active = release.model == model
@@ -247,6 +250,12 @@ async def try_(services: Services, call: Call) -> Answer:
             "now": _heard_data(present, beside) if beside is not None else None,
         },
     )
+
+
+def _question(asked: Prompts) -> tuple[str, str]:
+    """What to ask where nobody says, and where that is from; rather what needs no talk before it."""
+    alone = [each for each in asked.prompts if len(each.turns) == 1]
+    return [*alone, *asked.prompts][0].question, asked.source
 
 
 async def _hear(rehearsal: Rehearsal, model: str, shown: context.Shown, text: str) -> Heard | VendorError:

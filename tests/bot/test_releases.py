@@ -206,6 +206,27 @@ async def test_a_tuned_model_is_tried_beside_what_answers_now(theatre: Theatre, 
     assert offered.buttons[0].label == "Activate it"
 
 
+async def test_trying_a_model_without_a_question_asks_it_one_that_is_at_hand(
+    theatre: Theatre, cast: Cast
+) -> None:
+    answer = await theatre.command("finetune try", who=TRAINER, model="scripted:tuned")
+    assert answer.ok, answer.text
+    assert answer.text.startswith("One of the recent questions:\n> hello\n\n**scripted:tuned**")
+    assert {request.turns[-1].text for request in cast.asked} == {"hello"}
+
+
+async def test_what_was_said_in_the_smoke_test_is_shown_with_the_question_and_not_again(
+    theatre: Theatre,
+) -> None:
+    asked = await theatre.command("finetune activate", who=TRAINER, model="scripted:tuned")
+    assert "> I am tuned." in asked.text
+    done = await press(theatre, asked)
+    assert "answered 1 of 1 questions" in done.text
+    assert "I am tuned." not in done.text
+    at_once = await theatre.command("finetune activate", who=TRAINER, model="scripted:better", confirmed=True)
+    assert "> I am better." in at_once.text
+
+
 async def test_trying_a_model_that_is_gone_says_so(theatre: Theatre, cast: Cast) -> None:
     cast.says["tuned"] = GONE
     answer = await theatre.command("finetune try", who=TRAINER, model="scripted:tuned", message="Hm?")
