@@ -49,6 +49,7 @@ async def play(room: Room) -> Story:
     story.model = found[0]
     story.add("/finetune status", await room.gives("finetune status"))
     story.add("/finetune models", await room.gives("finetune models"))
+    story.add("pressed Try it", await room.presses(story.end, "Try it"))
     story.add("/finetune try", await room.gives("finetune try", model=story.model, message=desk.QUESTION))
     tried = story.add("pressed Activate …", await room.presses(story.end, "Activate …"))
     active = story.add("pressed Activate it", await room.presses(tried, "Activate it"))

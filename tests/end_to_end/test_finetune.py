@@ -36,6 +36,7 @@ async def test_an_admin_leads_the_whole_loop_in_a_channel(platform: str, tmp_pat
         assert [name.casefold() for name in here.pinged(story.end)] == ["ada"]
         assert "has succeeded" in story.end.text
         assert story.model in story.screen("/finetune models")
+        assert "One of the held-out rows" in story.screen("pressed Try it")
         tried = story.screen("/finetune try")
         assert desk.ANSWER in tried
         assert UNKNOWN in tried
