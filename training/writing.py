@@ -43,7 +43,7 @@ async def write(
     """Write a dataset's rows. Raises ``UserError``, ``StorageError``, and ``OSError`` where files cannot be written."""
     workers = worth(dataset.lines // 2)
     long = _STRETCH if workers else PAGE
-    scratch = files["train"].with_name(".parts")
+    scratch = files["train"].with_name(files["train"].name + ".rows")
     stretches = [
         _Lines(dataset.number, dataset.system, format_, scratch, at - 1, at - 1 + long)
         for at in range(0, dataset.lines, long)
@@ -135,7 +135,8 @@ async def _stretch(database: Database, lines: _Lines) -> Written:
             def read(tx: Tx, after: int = after) -> list[Line]:
                 return datasets.lines(tx, lines.number, after=after, limit=min(PAGE, lines.upto - after))
 
-            page = await database.read(read)
+            # Rows that were deleted meanwhile leave gaps; what is behind this stretch is written with the next one.
+            page = [line for line in await database.read(read) if line.position <= lines.upto]
             if not page:
                 break
             after = page[-1].position

@@ -17,8 +17,9 @@ from storage.datasets import Dataset, Line, NewDataset, NewLine
 from tests.stage import Stage, set_stage
 from tests.training.helpers import Told
 from training.formats import FORMATS, render
-from training.handover import Arrival, Arrived, Exported, bring_in, checked_file, export
+from training.handover import CARD_NAME, Arrival, Arrived, Exported, bring_in, checked_file, export
 from training.rows import Row, Turn, from_json, row_hash, to_json
+from training.writing import PAGE
 
 SYSTEM = "You are kind."
 ROWS = 40
@@ -267,7 +268,7 @@ async def frozen(stage: Stage, rows: Sequence[tuple[str, Row]], system: str = ""
             tx,
             number,
             [
-                NewLine(at, side, row_hash(each), each.decode(), f"talk {at}", ())
+                NewLine(at, side, row_hash(each), each.decode(), f"talk {at}", (), f"x{at}")
                 for at, (side, each) in enumerate(zip(sides, content, strict=True))
             ],
         )
@@ -360,3 +361,52 @@ async def test_a_folder_that_cannot_be_written_is_named(database: Database, tmp_
         with pytest.raises(UserError, match="cannot be written"):
             await left(stage, dataset, "trl-sft", folder)
     assert (tmp_path / "file").read_text() == "here"
+
+
+async def test_a_card_takes_no_other_files_place(database: Database, tmp_path: Path) -> None:
+    stage = await set_stage(database)
+    dataset = await frozen(stage, [("train", row) for row in samples("trl-sft")])
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / CARD_NAME).write_text("# My project\n")
+    with pytest.raises(UserError, match="name another folder"):
+        await left(stage, dataset, "trl-sft", out)
+    assert [(path.name, path.read_text()) for path in out.iterdir()] == [(CARD_NAME, "# My project\n")]
+
+
+async def test_what_else_is_in_the_folder_stays(database: Database, tmp_path: Path) -> None:
+    stage = await set_stage(database)
+    dataset = await frozen(stage, [("train", row) for row in samples("trl-sft")])
+    out = tmp_path / "out"
+    (out / ".parts").mkdir(parents=True)
+    (out / ".parts" / "mine.txt").write_text("mine")
+    exported = await left(stage, dataset, "trl-sft", out)
+    assert (out / ".parts" / "mine.txt").read_text() == "mine"
+    assert {path.name for path in out.iterdir()} == {".parts", *(path.name for path in exported.files)}
+
+
+async def test_an_export_without_rows_to_check_with_leaves_none_of_another(
+    database: Database, tmp_path: Path
+) -> None:
+    stage = await set_stage(database)
+    out = tmp_path / "out"
+    rows = samples("trl-sft")
+    larger = await frozen(stage, [("validation" if at < 4 else "train", row) for at, row in enumerate(rows)])
+    smaller = await frozen(stage, [("train", row) for row in rows])
+    await left(stage, larger, "trl-sft", out)
+    exported = await left(stage, smaller, "trl-sft", out)
+    assert {path.name for path in out.iterdir()} == {path.name for path in exported.files}
+
+
+async def test_rows_that_are_deleted_while_it_is_written_are_missing_and_no_other_is_there_twice(
+    database: Database, tmp_path: Path
+) -> None:
+    stage = await set_stage(database)
+    rows = samples("trl-sft", PAGE + 20)
+    dataset = await frozen(stage, [("train", row) for row in rows])
+    gone = [3, 500, PAGE + 1]
+    await database.write(lambda tx: datasets.erase(tx, "nobody", [f"x{at}" for at in gone]))
+    exported = await left(stage, dataset, "trl-sft", tmp_path)
+    found = exported.files[0].read_bytes().splitlines()
+    assert found == rendered("trl-sft", [row for at, row in enumerate(rows) if at not in gone])
+    assert exported.rows["train"] == len(rows) - len(gone)
