@@ -89,12 +89,14 @@ LOOK: Final = (
 """The columns that hold looks; of the raters their number."""
 
 
-@lru_cache(maxsize=4096)
 def number(text: str) -> int:
     """Eight bytes that stand for a text, the same on every machine; 0 for an empty one."""
     return (
         int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) if text else 0
     )
+
+
+_often = lru_cache(maxsize=4096)(number)  # for what comes again, as people do
 
 
 def look(fact: Fact) -> Look:
@@ -111,12 +113,12 @@ def look(fact: Fact) -> Look:
         number(beginning),
         number(ending),
         -1 if row.label is None else int(row.label),
-        number(fact.author),
+        _often(fact.author),
         math.nan if fact.quality is None else fact.quality,
         int.from_bytes(asked[:8]),
         int.from_bytes(whole.digest()),
-        number(fact.source),
-        tuple({number(rater): None for rater in fact.raters}),
+        _often(fact.source),
+        tuple({_often(rater): None for rater in fact.raters}),
     )
 
 

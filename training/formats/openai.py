@@ -25,6 +25,7 @@ from training.rows import Row
 LIMITS: Final = Limits(min_examples=10, tokens_per_example=65_536, file_bytes=512 * 1024 * 1024)
 
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
+_PLAIN: Final = ("system", "user", "assistant")
 _KEYS: Final = {
     "assistant": ("content", "name", "weight", "tool_calls", "function_call", "refusal"),
     "tool": ("content", "tool_call_id"),
@@ -167,6 +168,8 @@ def _message(value: object, at: str, found: Found, *, pictures: bool) -> tuple[s
     message = as_object(value, at, found)
     if message is None:
         return "", ""
+    if (plain := _plain(message)) is not None:
+        return plain
     role = message.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         said = (
@@ -196,6 +199,15 @@ def _message(value: object, at: str, found: Found, *, pictures: bool) -> tuple[s
     return role, _content(
         message["content"], join(at, "content"), role, found, pictures=pictures, empty=empty
     )
+
+
+def _plain(message: Mapping[str, object]) -> tuple[str, str] | None:
+    """The role and the text of a message that has just these, as nearly all have: there is nothing to find in it."""
+    role, content = message.get("role"), message.get("content")
+    if role not in _PLAIN or not isinstance(content, str) or not content.strip():
+        return None
+    weighed = role == "assistant" and type(message.get("weight")) is int and message["weight"] in (0, 1)
+    return (cast(str, role), content) if len(message) == 2 + weighed else None
 
 
 def _details(message: Mapping[str, object], role: str, at: str, found: Found) -> None:

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from typing import BinaryIO, Final
@@ -121,6 +122,8 @@ class Checking:
         self.found = Checked()
         self._of, self._most = FORMATS[format], most_problems
         self._counter = tokens.counter(self._of.vendor, "")
+        # The turns of a talk stand above each of its later replies.
+        self._count = lru_cache(maxsize=256)(self._counter.count)
 
     def endless(self) -> None:
         """A line that is too long to be read."""
@@ -143,7 +146,9 @@ class Checking:
             self._add(at, message, error=False)
         if found.label is not None:
             self.found.labels.add(found.label)
-        self.found.tokens += self._counter.talk([*found.texts, *found.replies])
+        self.found.tokens += sum(
+            self._count(text) + self._counter.overhead for text in (*found.texts, *found.replies)
+        )
         if over := tokens_over(self._of, found.texts, found.replies, len(line)):
             about = "" if self._counter.exact else "about "
             most = f"{self._of.limits.tokens_per_example:,}"
