@@ -31,6 +31,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -125,12 +126,15 @@ def one(path: Path) -> dict[str, Any]:
 
     os.environ["UNDERSTUDY_DATA_DIR"] = str(path.parent)
     phases = Phases()
+    memory = Memory()
     began = time.perf_counter()
     built = asyncio.run(build(path, phases))
     building = time.perf_counter() - began
+    build_mb = memory.peaks()
     phases.seconds[phases.phase] += building - sum(phases.seconds.values())
-    child = resource.getrusage(resource.RUSAGE_CHILDREN)
+    build_cpu = _cpu(resource.RUSAGE_CHILDREN)
     before = _cpu(resource.RUSAGE_SELF)
+    memory = Memory(own=True)
 
     async def write() -> Any:
         database = await Database.open(f"sqlite+aiosqlite:///{path}")
@@ -145,13 +149,57 @@ def one(path: Path) -> dict[str, Any]:
     print(file=sys.stderr)
     exporting = time.perf_counter() - began
     assert sum(written.rows.values()) == built.train + built.validation
+    export_cpu = _cpu(resource.RUSAGE_SELF) - before + _cpu(resource.RUSAGE_CHILDREN) - build_cpu
     return {
         "rows": built.train + built.validation, "left_out": built.report["left_out"], "build_s": building,
-        "export_s": exporting, "build_cpu": child.ru_utime + child.ru_stime,
-        "export_cpu": _cpu(resource.RUSAGE_SELF) - before, "build_mb": child.ru_maxrss / 1024,
-        "export_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "phases": dict(phases.seconds),
-        "told": phases.told, "problems": written.problems[:3],
+        "export_s": exporting, "build_cpu": build_cpu, "export_cpu": export_cpu, "build_mb": build_mb,
+        "export_mb": memory.peaks(), "phases": dict(phases.seconds), "told": phases.told,
+        "problems": written.problems[:3],
     }  # fmt: skip
+
+
+class Memory:
+    """The most memory that all processes below this one hold together, and this one too where it is its ``own``.
+
+    Looked at ten times a second. What several of them share counts once (PSS of Linux), the page cache not at all.
+    """
+
+    def __init__(self, *, own: bool = False) -> None:
+        self._own = own
+        self._peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def peaks(self) -> float:
+        """The peak in MB; it is looked at no more."""
+        self._over.set()
+        self._thread.join()
+        return self._peak / 1024
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            every = _below(os.getpid())
+            self._peak = max(self._peak, sum(map(_held, [*every, os.getpid()] if self._own else every)))
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that a process started, and those that these did."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *_below(child)]
+    return found
+
+
+def _held(pid: int) -> int:
+    """KB."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
 
 
 def _cpu(who: int) -> float:
