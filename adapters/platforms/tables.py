@@ -35,13 +35,23 @@ class Drawn:
     whole: bool
 
 
+def filled(table: Table) -> Table:
+    """The table without the columns of which no row has anything, each row as long as the headings."""
+    kept = [
+        at for at in range(len(table.columns)) if any(at < len(row) and row[at].strip() for row in table.rows)
+    ]
+    rows = (tuple(row[at] if at < len(row) else "" for at in kept) for row in table.rows)
+    return Table(tuple(table.columns[at] for at in kept), tuple(rows))
+
+
 def drawn(table: Table, limit: int) -> Drawn:
     """The table as a code block of at most ``limit`` characters: better every row in short than a few in full."""
-    cells = [[_plain(cell) for cell in row] for row in (table.columns, *table.rows[:_MOST])]
-    kept = [at for at in range(len(table.columns)) if any(at < len(row) and row[at] for row in cells[1:])]
-    if not kept:
+    table = filled(table)
+    if not table.columns:
         return Drawn("-# There is nothing to list.", True)
-    columns = [[row[at] if at < len(row) else "" for row in cells] for at in kept]
+    columns = [
+        [_plain(cell) for cell in column] for column in zip(table.columns, *table.rows[:_MOST], strict=True)
+    ]
     widths = _widths(columns)
     if len(table.rows) <= _MOST and _breaks(columns, widths):
         listed = f"```\n{_listed(columns)}\n```"

@@ -32,6 +32,7 @@ _LOGGED = 30
 _LISTED = 25
 _OFFERED = 25
 
+_MARKS: Mapping[str, str] = {"warning": "⚠️ ", "error": "❌ "}
 _WISHES: Mapping[str, str] = {"cancel": "cancelled", "pause": "paused", "resume": "resumed"}
 
 
@@ -185,16 +186,30 @@ async def logs(services: Services, call: Call) -> Answer:
         return Answer(f"Nothing was told of run {run.number} yet.", data=data)
     shown = events[-_LOGGED:]
     files: tuple[File, ...] = ()
-    text = "\n".join(_logged(each) for each in shown)
+    text = _listed(shown)
     if len(shown) < len(events):
         whole = "".join(f"{_logged(each)}\n" for each in events).encode()
         files = (File(f"run-{run.number}.log", whole, "text/plain"),)
-        text = f"The last {len(shown)} of {len(events):,} events of run {run.number}:\n{text}"
+        text = f"The last {len(shown)} of {len(events):,} events of run {run.number}:\n\n{text}"
     return Answer(text, files=files, data=data)
 
 
+def _listed(events: Sequence[Told]) -> str:
+    """Events as a list of what was told at which time, each day under its date."""
+    days: dict[str, list[str]] = {}
+    for event in events:
+        at = _at(event)
+        mark = _MARKS.get(event.level, "")
+        days.setdefault(f"{at.day} {at:%B %Y}", []).append(f"- `{at:%H:%M:%S}` {mark}{event.message}")
+    return "\n\n".join(f"**{day}** (UTC)\n" + "\n".join(lines) for day, lines in days.items())
+
+
+def _at(event: Told) -> datetime:
+    return datetime.fromtimestamp(event.at / 1000, UTC)
+
+
 def _logged(event: Told) -> str:
-    at = datetime.fromtimestamp(event.at / 1000, UTC)
+    at = _at(event)
     level = "" if event.level == "info" else f" {event.level}:"
     return f"{at:%Y-%m-%d %H:%M:%S}{level} {event.message}"
 

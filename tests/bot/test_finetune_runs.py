@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -253,7 +254,9 @@ async def test_a_run_is_watched_shown_and_ended(theatre: Theatre, far: Vendor, h
     listed = await done(theatre, "jobs")
     assert listed.table is not None
     assert data(listed)[0]["model"] == "vendor:tuned-job-0"
-    assert "step 1 of 4" in (await done(theatre, "logs", run=run.number)).text
+    logs = (await done(theatre, "logs", run=run.number)).text
+    assert re.match(r"\*\*\d+ \w+ \d{4}\*\* \(UTC\)\n- `\d\d:\d\d:\d\d` ", logs), logs
+    assert re.search(r"^- `\S+` step 1 of 4$", logs, re.MULTILINE), logs
     names = [each["model"] for each in data(await done(theatre, "models"))]
     assert names == ["vendor:tuned-job-0", "vendor:ck"]
 

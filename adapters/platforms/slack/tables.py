@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from adapters.platforms.base import Table
-from adapters.platforms.tables import Drawn, csv_of
+from adapters.platforms.tables import Drawn, csv_of, filled
 from adapters.platforms.tables import drawn as columns_of
 
 __all__ = ["Drawn", "csv_of", "drawn"]
@@ -24,13 +24,11 @@ _WHOLE = "_Everything is in table.csv._"
 
 def drawn(table: Table, limit: int) -> Drawn:
     """The table as Markdown of at most ``limit`` characters; what had to be left out is in a file beside it."""
-    kept = [
-        at for at in range(len(table.columns)) if any(at < len(row) and row[at].strip() for row in table.rows)
-    ]
-    if not kept:
+    table = filled(table)
+    if not table.columns:
         return Drawn("_There is nothing to list._", True)
-    rows = [[_line(row[at]) if at < len(row) else "" for at in kept] for row in (table.columns, *table.rows)]
-    if len(kept) <= _COLUMNS and len(rows) <= _ROWS and _narrow(rows):
+    rows = [[_line(cell) for cell in row] for row in (table.columns, *table.rows)]
+    if len(table.columns) <= _COLUMNS and len(rows) <= _ROWS and _narrow(rows):
         text = _markdown(rows)
         if len(text) <= limit:
             return Drawn(text, True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from adapters.platforms.base import Answer, Command, End, File, Spoken, Table
+from adapters.platforms.tables import filled
 from adapters.platforms.usage import SHELL, format_argv
 
 # Control characters that a terminal obeys; a reply may contain any text, and must not move the cursor or set a title.
@@ -130,7 +131,8 @@ def _typed(name: str, args: Mapping[str, str], commands: Mapping[str, Command]) 
 
 
 def table_text(table: Table) -> str:
-    """A table with its columns aligned."""
+    """A table with its columns aligned, those left out of which no row has anything."""
+    table = filled(table) if table.rows else table
     rows = [table.columns, *table.rows]
     cells = [[" ".join(cell.split()) for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in cells if at < len(row)) for at in range(len(table.columns))]

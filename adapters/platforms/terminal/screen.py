@@ -15,6 +15,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from adapters.platforms.base import Answer, End, File, Table, Welcome
+from adapters.platforms.tables import filled
 from adapters.platforms.terminal.markdown import WIDTH, Block, settled, tail
 from adapters.platforms.terminal.plain import clean, save, with_reference
 
@@ -209,6 +210,7 @@ def _fields(answer: Answer) -> Grid:
 
 
 def _table(table: Table) -> Grid:
+    table = filled(table) if table.rows else table
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     cells = [[_cell(cell) for cell in row] for row in table.rows]
     for at, column in enumerate(table.columns):
