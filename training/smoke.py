@@ -297,7 +297,9 @@ def _spread(lines: Sequence[Line], most: int) -> list[Line]:
         turns.append((before[line.conversation], line))
         before[line.conversation] += 1
     ordered = [line for _, line in sorted(turns, key=lambda each: (each[0], each[1].position))]
-    return ordered[:: max(1, -(-len(ordered) // most))][:most]
+    if len(ordered) <= most:
+        return ordered
+    return [ordered[at * len(ordered) // most] for at in range(most)]
 
 
 def _may_be_asked(tx: Tx, number: int, line: Line) -> bool:

@@ -16,8 +16,10 @@ from bot.finetuning.runs import SECONDS, advanced, line, run_data, told
 from bot.finetuning.standing import span
 from bot.scenes import Scene
 from bot.services import Services
-from storage import clock, ids
+from storage import avatars, clock, ids
+from storage.database import Tx
 from storage.datasets import Dataset
+from storage.errors import Missing
 from storage.runs import Run
 from training.cost import Estimate, money
 from training.handover import title
@@ -154,7 +156,7 @@ async def launch(services: Services, call: Call, pause: Pause = asyncio.sleep) -
         draft = await services.runs.check(order, call.progress)
         return replace(_estimated(services, call, draft), ok=not draft.refusals)
     if not call.confirmed and not order.once:
-        return _ask(services, call, await services.runs.check(order, call.progress))
+        return await _ask(services, call, await services.runs.check(order, call.progress))
     return await _launch(services, call, scene, order, "finetune launch", pause)
 
 
@@ -173,7 +175,7 @@ async def port(services: Services, call: Call, pause: Pause = asyncio.sleep) -> 
     elif call.confirmed:
         answer = await _launch(services, call, scene, order, "finetune port", pause)
     else:
-        answer = _ask(services, call, draft)
+        answer = await _ask(services, call, draft)
     return replace(answer, text=f"{fits}\n\n{answer.text}")
 
 
@@ -288,7 +290,7 @@ def _launch_button(call: Call, draft: Draft) -> Button:
     return Button(label, "finetune launch", args, "good")
 
 
-def _ask(services: Services, call: Call, draft: Draft) -> Answer:
+async def _ask(services: Services, call: Call, draft: Draft) -> Answer:
     """What it comes to, and whether it shall be so. Raises ``UserError`` with every reason against it."""
     if draft.refusals:
         raise UserError("\n".join(draft.refusals))
@@ -299,13 +301,25 @@ def _ask(services: Services, call: Call, draft: Draft) -> Answer:
         else "at a cost unknown"
     )
     text, ok = _asking(services, f"Train {what} {costs}?", "--yes")
+    unasked = await services.database.read(lambda tx: _unasked(tx, draft.dataset))
     return Answer(
-        "\n\n".join((*_remarks(draft), text)),
+        "\n\n".join((*_remarks(draft), *unasked, text)),
         fields=_fields(services, draft),
         buttons=(_launch_button(call, draft),),
         ok=ok,
         data={**_draft_data(draft), "run": None},
     )
+
+
+def _unasked(tx: Tx, dataset: Dataset) -> list[str]:
+    """What happens with the model by itself."""
+    try:
+        avatar = avatars.get(tx, dataset.avatar_id) if dataset.avatar_id else None
+    except Missing:
+        return []
+    if avatar is None or not avatar.auto_activate:
+        return []
+    return [f"{avatar.name} answers with the model by itself if it passes its smoke test, as it is set."]
 
 
 def _ask_again(services: Services, call: Call, order: Order, why: str) -> Answer:

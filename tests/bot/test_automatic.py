@@ -154,6 +154,10 @@ async def test_nothing_is_activated_unless_the_avatar_is_set_so(house: House) ->
 async def test_one_that_passes_answers_and_that_is_told_where_it_was_launched(
     house: House, theatre: Theatre
 ) -> None:
+    question = await command(theatre, "launch", dataset="Counsel", vendor="vendor")
+    assert (
+        "Guide answers with the model by itself if it passes its smoke test, as it is set." in question.text
+    )
     number = await house.launched(theatre)
     house.far.move("succeeded")
     await house.later(theatre)

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -174,19 +175,106 @@ def test_verdicts_come_and_go_over_rows(tmp_path: Path) -> None:
 async def test_datasets_come_and_go_over_rows_on_postgres(empty_postgres: URL | None) -> None:
     if empty_postgres is None:
         pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
-    mine = f"{empty_postgres.database}_revised"
-    server = create_async_engine(empty_postgres, isolation_level="AUTOCOMMIT")
+    await _over_a_database_of_its_own(empty_postgres, "revised", _up_and_down)
+
+
+async def _over_a_database_of_its_own(url: URL, name: str, check: Callable[[Connection], None]) -> None:
+    mine = f"{url.database}_{name}"
+    server = create_async_engine(url, isolation_level="AUTOCOMMIT")
     async with server.connect() as connection:
         await connection.exec_driver_sql(f"CREATE DATABASE {mine}")
     try:
-        engine = create_async_engine(empty_postgres.set(database=mine))
+        engine = create_async_engine(url.set(database=mine))
         async with engine.begin() as connection:
-            await connection.run_sync(_up_and_down)
+            await connection.run_sync(check)
         await engine.dispose()
     finally:
         async with server.connect() as connection:
             await connection.exec_driver_sql(f"DROP DATABASE {mine} WITH (FORCE)")
         await server.dispose()
+
+
+# What 0007 has something new on, as 0006 knew it: an avatar that chose a base model, with two releases, and one that did
+# not; a dataset that lost rows, with a training run.
+CHOSEN = """
+INSERT INTO avatar (id, workspace_id, name, name_key, tagline, colour, base_model, unknown, suggestions, auto_approve,
+auto_activate, release_id, created_at)
+VALUES ('b', 'w', 'Bea', 'bea', '', '', 'openai:x', '', '[]', false, false, 'r2', 1);
+INSERT INTO avatar (id, workspace_id, name, name_key, tagline, colour, unknown, suggestions, auto_approve, auto_activate,
+release_id, created_at)
+VALUES ('z', 'w', 'Zed', 'zed', '', '', '', '[]', false, false, 'r3', 1);
+INSERT INTO prompt_version (id, avatar_id, number, text, source, created_at) VALUES ('pv', 'b', 1, 'Be kind.', 'hand', 1);
+INSERT INTO release (id, avatar_id, number, prompt_version_id, few_shot, why, evaluated, created_at)
+VALUES ('r1', 'b', 1, 'pv', '{}', '', '{}', 1);
+INSERT INTO release (id, avatar_id, number, model, prompt_version_id, few_shot, why, evaluated, created_at)
+VALUES ('r2', 'b', 2, 'openai:tuned', 'pv', '{}', '', '{}', 1);
+INSERT INTO release (id, avatar_id, number, prompt_version_id, few_shot, why, evaluated, created_at)
+VALUES ('r3', 'z', 1, 'pv', '{}', '', '{}', 1);
+UPDATE dataset SET erased = 3;
+INSERT INTO training_run (id, number, workspace_id, dataset_number, vendor, method, base_model, hyperparameters, key, state,
+wanted, job_id, files, uploaded, model, checkpoints, said, error, trouble, estimate, place, message, told, seen, polls,
+quiet, looked, failures, idle_ms, lease_by, created_at, updated_at)
+VALUES ('t1', 1, 'w', 1, 'v', 'sft', 'x', '{}', 'k1', 'succeeded', '', '', '[]', '[]', 'm', '[]', '', '', '', '{}', '{}', '',
+'', '', 0, 0, 0, 0, 0, '', 1, 1);
+INSERT INTO training_run (id, number, workspace_id, dataset_number, vendor, method, base_model, hyperparameters, key, state,
+wanted, job_id, files, uploaded, model, checkpoints, said, error, trouble, estimate, place, message, told, seen, polls,
+quiet, looked, failures, idle_ms, lease_by, created_at, updated_at)
+VALUES ('t2', 2, 'w', 9, 'v', 'sft', 'x', '{}', 'k2', 'succeeded', '', '', '[]', '[]', 'm', '[]', '', '', '', '{}', '{}', '',
+'', '', 0, 0, 0, 0, 0, '', 1, 1)
+"""
+
+
+def _what_answered(connection: Connection) -> None:
+    """Every release answers with what it would have answered with, and taking the revision back loses no choice."""
+
+    def rows(query: str) -> list[tuple[object, ...]]:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+    def columns() -> dict[str, set[str]]:
+        found = inspect(connection)
+        return {
+            name: {column["name"] for column in found.get_columns(name)} for name in found.get_table_names()
+        }
+
+    _revised(connection, "upgrade", "0002")
+    for row in OLDER.split(";"):
+        connection.exec_driver_sql(row)
+    _revised(connection, "upgrade", "0006")
+    for row in (NEWER + ";" + CHOSEN).split(";"):
+        connection.exec_driver_sql(row)
+    before = columns()
+    _revised(connection, "upgrade", "0007")
+    after = columns()
+    assert after["avatar"] == before["avatar"] - {"base_model"}
+    assert rows("SELECT id, model, base_model FROM release ORDER BY id") == [
+        ("r1", None, "openai:x"),
+        ("r2", "openai:tuned", "openai:x"),
+        ("r3", None, None),
+    ]
+    assert rows("SELECT number, forgotten FROM training_run ORDER BY number") == [(1, 3), (2, 0)]
+    connection.exec_driver_sql("UPDATE release SET base_model = 'openai:y' WHERE id = 'r3'")
+    _revised(connection, "downgrade", "0006")
+    assert columns() == before
+    assert rows("SELECT id, base_model FROM avatar ORDER BY id") == [
+        ("a", None),
+        ("b", "openai:x"),
+        ("z", "openai:y"),
+    ]
+    _revised(connection, "upgrade", "0007")
+    assert columns() == after
+
+
+def test_base_models_move_to_releases_over_rows_on_sqlite(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/understudy.db")
+    with engine.begin() as connection:
+        _what_answered(connection)
+    engine.dispose()
+
+
+async def test_base_models_move_to_releases_over_rows_on_postgres(empty_postgres: URL | None) -> None:
+    if empty_postgres is None:
+        pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
+    await _over_a_database_of_its_own(empty_postgres, "answered", _what_answered)
 
 
 OPEN = """
