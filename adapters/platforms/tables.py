@@ -18,7 +18,7 @@ from adapters.platforms.base import Table
 
 WIDTH = 76
 _NARROWEST = 5
-_LONGEST_WORD = 36  # an id that people copy
+_LONGEST_WORD = 48  # an id that people copy
 _HEIGHTS = (4, 2, 1)
 _AIRY = 2
 _MOST = 60
@@ -54,9 +54,9 @@ def drawn(table: Table, limit: int) -> Drawn:
     ]
     widths = _widths(columns)
     if len(table.rows) <= _MOST and _breaks(columns, widths):
-        listed = f"```\n{_listed(columns)}\n```"
-        if len(listed) <= limit:
-            return Drawn(listed, True)
+        block = f"```\n{_listed(columns, WIDTH)}\n```"
+        if len(block) <= limit:
+            return Drawn(block, True)
     right = [all(_NUMBER.fullmatch(cell) or cell in {"", "-"} for cell in column[1:]) for column in columns]
     head, rows = _rows(columns, widths, right, limit - _SPARE)
     text, shown = _stacked(head, rows, limit - _SPARE)
@@ -125,14 +125,22 @@ def _plain(cell: str) -> str:
     return re.sub("`(?=`)", "`\N{ZERO WIDTH SPACE}", line)
 
 
-def _listed(columns: Sequence[Sequence[str]]) -> str:
+def listed(table: Table, width: int) -> str:
+    """A table that is too wide for so many columns without breaking words, as a list of lists; empty where it is not."""
+    table = filled(table)
+    columns = [[_plain(cell) for cell in column] for column in zip(table.columns, *table.rows, strict=True)]
+    least = sum(max(1, each) for each in _words(columns)) + len(_GAP) * (len(columns) - 1)
+    return _listed(columns, width) if least > width else ""
+
+
+def _listed(columns: Sequence[Sequence[str]], width: int) -> str:
     """Each row as lines of heading and cell, what is empty left out."""
     side = max(_width(column[0]) for column in columns)
     rows: list[str] = []
     for row in zip(*(column[1:] for column in columns), strict=True):
         lines: list[str] = []
         for column, cell in zip(columns, row, strict=True):
-            wrapped = _wrapped(cell, max(WIDTH - side - len(_GAP), _NARROWEST)) if cell else []
+            wrapped = _wrapped(cell, max(width - side - len(_GAP), _NARROWEST)) if cell else []
             heads = [column[0], *[""] * len(wrapped)]
             lines += [
                 f"{_padded(head, side, False)}{_GAP}{line}"

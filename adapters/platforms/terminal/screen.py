@@ -15,11 +15,11 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from adapters.platforms.base import Answer, End, File, Table, Welcome
-from adapters.platforms.tables import filled
+from adapters.platforms.tables import filled, listed
 from adapters.platforms.terminal.markdown import WIDTH, Block, settled, tail
 from adapters.platforms.terminal.plain import clean, save, with_reference
 
-_LONGEST_ID = 40
+_LONGEST_ID = 48
 _SOFT = re.compile(r"(?<=\S)\n(?=\S)")  # Markdown would make one line of two
 _DRAW_SECONDS = 0.07  # about as often as an eye notices
 
@@ -96,7 +96,8 @@ class Screen:
         if answer.fields:
             self.console.print(_fields(answer))
         if answer.table is not None:
-            self.console.print(_table(answer.table))
+            narrow = listed(answer.table, self.console.width)
+            self.console.print(Text(clean(narrow)) if narrow else _table(answer.table))
         pictures = (answer.picture,) if answer.picture is not None else ()
         for file in (*pictures, *answer.files):
             self._save(file)

@@ -338,6 +338,21 @@ def test_clean_keeps_text_and_drops_what_a_terminal_obeys() -> None:
     assert clean("a\tb\r\nc\x1b[31md\x9b5n é 👍") == "a\tb\nc[31md5n é 👍"
 
 
+def test_a_table_that_would_break_names_is_a_list_instead(tmp_path: Path) -> None:
+    names = [f"embedded:desk-sft-1-1-6669c881-epoch-{number}" for number in (1, 2)]
+    columns = ("answers for", "model", "tuned from", "dataset", "trained")
+    rows = tuple(("", name, "embedded:base", "desk-sft:1", "2026-11-21 17:02") for name in names)
+    shown: dict[int, str] = {}
+    for width in (72, 120):
+        out = io.StringIO()
+        Screen(Console(file=out, width=width), tmp_path).answer(Answer(table=Table(columns, rows)))
+        shown[width] = out.getvalue()
+        assert all(name in shown[width] for name in names)
+        assert "answers for" not in shown[width]
+    assert f"model       {names[0]}\n" in shown[72]
+    assert shown[120].startswith("model")
+
+
 def test_plain_answer() -> None:
     host = FakeHost()
     answer = Answer(
