@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import cached_property
 
@@ -281,12 +282,14 @@ class Application:
         if self._closed:
             return
         self._closed = True
-        await self._services.conversations.drain(PATIENCE)
-        await self._services.training.close()
-        await self._services.notices.close()
-        await self._recovery.end()
-        await self._services.models.close()
-        await self._services.database.close()
+        services = self._services
+        async with AsyncExitStack() as stack:  # the last comes first, and the others come though it fails
+            stack.push_async_callback(services.database.close)
+            stack.push_async_callback(services.models.close)
+            stack.push_async_callback(self._recovery.end)
+            stack.push_async_callback(services.notices.close)
+            stack.push_async_callback(services.training.close)
+            await services.conversations.drain(PATIENCE)
 
 
 def _local(place: Place) -> bool:

@@ -7,6 +7,7 @@ with the ``Configuration`` and gives a ``Tuner``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -59,9 +60,10 @@ class Tuners:
         )
 
     async def close(self) -> None:
-        """Give back connections. Jobs go on."""
-        for each in self._open.values():
-            await each.close()
+        """Give back connections, whatever one of them fails with. Jobs go on."""
+        async with AsyncExitStack() as stack:
+            for each in self._open.values():
+                stack.push_async_callback(each.close)
 
 
 @cache
@@ -113,8 +115,9 @@ class Training:
 
     async def close(self) -> None:
         """Stop what goes on here; it is continued by whoever comes next."""
-        if self._runs is not None:
-            await self._runs.close()
-        if self._statuses is not None:
-            await self._statuses.close()
-        await self._tuners.close()
+        async with AsyncExitStack() as stack:  # the last comes first, and the others come though it fails
+            stack.push_async_callback(self._tuners.close)
+            if self._statuses is not None:
+                stack.push_async_callback(self._statuses.close)
+            if self._runs is not None:
+                stack.push_async_callback(self._runs.close)
