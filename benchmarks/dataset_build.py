@@ -161,7 +161,7 @@ def one(path: Path) -> dict[str, Any]:
 class Memory:
     """The most memory that all processes below this one hold together, and this one too where it is its ``own``.
 
-    Looked at ten times a second. What several of them share counts once (PSS of Linux), the page cache not at all.
+    Looked at twice a second. What several of them share counts once (PSS of Linux), the page cache not at all.
     """
 
     def __init__(self, *, own: bool = False) -> None:
@@ -178,7 +178,7 @@ class Memory:
         return self._peak / 1024
 
     def _look(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.5):
             every = _below(os.getpid())
             self._peak = max(self._peak, sum(map(_held, [*every, os.getpid()] if self._own else every)))
 
