@@ -232,7 +232,7 @@ def _warnings(
     if about := _shutdown(plan.shutdown_date, plan.today):
         found.append(about)
     if plan.free:
-        return [*found, "It costs nothing but the time of your own machine."]
+        return found
     missing = [
         what
         for what, price in (("training", training), ("the base model", before), ("the tuned model", after))

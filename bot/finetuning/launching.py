@@ -102,7 +102,7 @@ def _figures(found: Estimate, epochs: int | None, *, free: bool) -> tuple[Field,
         often += f", about {found.epochs}"
     fields = [
         Field("epochs", often),
-        Field("training costs", money(found.training)),
+        Field("training costs", "nothing but time" if free else money(found.training)),
         Field("takes", span(round(1000 * found.seconds)) if found.seconds is not None else "unknown"),
     ]
     if free:

@@ -70,7 +70,7 @@ def test_what_is_unknown_stays_unknown() -> None:
 def test_a_machine_of_ones_own_is_free() -> None:
     found = estimate(replace(PLAN, free=True, base=None, tuning=TuningPrice()))
     assert (found.training, found.saving, found.hosting) == (0.0, 0.0, 0.0)
-    assert found.warnings == ("It costs nothing but the time of your own machine.",)
+    assert found.warnings == ()
 
 
 @pytest.mark.parametrize(
