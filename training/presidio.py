@@ -5,7 +5,8 @@ Of Presidio only the recogniser of spaCy's entities is used: the rest are rules 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from adapters.platforms.base import UserError
@@ -15,6 +16,9 @@ from training.privacy.spans import PLACEHOLDER
 
 # What Presidio calls them, and what their placeholders do.
 ENTITIES: Final = {"PERSON": "name", "LOCATION": "location", "NRP": "group", "ORGANIZATION": "organization"}
+PIECE: Final = 20_000
+"""Characters that a model is shown at once: spaCy refuses a million, and warns of a gigabyte for each hundred thousand."""
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters, which spaCy refuses
 _INSTALL = "pip install 'understudy[privacy]'"
 
 
@@ -44,13 +48,24 @@ class _Scope(Scope):
         spans = super()._find(text)
         taken = [(span.start, span.end) for span in spans]
         taken += [match.span() for match in PLACEHOLDER.finditer(text)]
-        results = self._engine.analyze(text, language=self._language, entities=list(ENTITIES))
-        for result in sorted(results, key=lambda each: (each.start, -each.end)):
-            start, end = int(result.start), int(result.end)
+        for start, end, entity in sorted(self._entities(text), key=lambda each: (each[0], -each[1])):
             if start < end and all(end <= first or start >= last for first, last in taken):
                 taken.append((start, end))
-                spans.append(Span(start, end, ENTITIES[result.entity_type], text[start:end].casefold()))
+                spans.append(Span(start, end, ENTITIES[entity], text[start:end].casefold()))
         return sorted(spans, key=lambda span: span.start)
+
+    def _entities(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """What the model recognises, a piece of the text at a time, each of whole words."""
+        text = _HALVES.sub("\ufffd", text)
+        at = 0
+        while at < len(text):
+            end = at + PIECE
+            if end < len(text):
+                end = max(text.rfind(" ", at, end), text.rfind("\n", at, end)) + 1 or end
+            found = self._engine.analyze(text[at:end], language=self._language, entities=list(ENTITIES))
+            for each in found:
+                yield at + int(each.start), at + int(each.end), str(each.entity_type)
+            at = end
 
 
 def _engine(model: str) -> tuple[Any, str]:
