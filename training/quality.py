@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.collect import context_of
-from training.duplicates import normalise, words
 from training.rows import Row
+from training.sketches import normalise, words
 from training.summaries import Conflict, Conflicts, Spread, spread
 from training.wording import UNKNOWN, edges, is_refusal, languages
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from storage.people import Author
 from training.collect import Candidate
-from training.duplicates import Sketch, Sketching
 from training.quality import LOOK, Fact, look, number
 from training.rows import Row, from_json, row_digest, to_json
+from training.sketches import Sketch, Sketching
 
 RECORD: Final = np.dtype([*LOOK, ("high", ">u8"), ("low", ">u8"), ("validation", "?"), ("size", "<u4")])
 """``high`` and ``low`` are the row's hash, ``size`` is that of its lines."""

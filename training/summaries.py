@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.duplicates import normalise, words
+from training.sketches import normalise, words
 
 QUESTIONS: Final = 20_000
 SAMPLES: Final = 5

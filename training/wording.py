@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from training.duplicates import normalise
+from training.sketches import normalise
 
 UNKNOWN: Final = "unknown"
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.duplicates import Duplicates, Stopped, normalise, shingles, words
+from training.duplicates import Duplicates, Stopped
+from training.sketches import normalise, shingles, words
 
 ORDINARY = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
