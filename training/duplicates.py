@@ -2,8 +2,8 @@
 
 Two texts are near when the sets of their three-word shingles have a Jaccard similarity of the threshold or more. Which
 pairs are worth comparing, MinHash signatures tell (Broder, "On the resemblance and containment of documents", 1997;
-``rensa`` computes them in training/sketches.py): those that agree in a whole band of values. At 16 bands of 8 values a pair of similarity s is
-compared with probability 1 - (1 - s^8)^16, and then by its shingles themselves, so that what is joined is near:
+training/sketches.py makes them): those that agree in a whole band of values. At 16 bands of 8 values a pair of similarity s
+is compared with probability 1 - (1 - s^8)^16, and then by its shingles themselves, so that what is joined is near:
 
     s            0.5   0.6   0.7   0.8   0.85  0.9   0.95
     compared     0.06  0.24  0.61  0.95  0.99  1.00  1.00
