@@ -149,11 +149,12 @@ def one(path: Path) -> dict[str, Any]:
     print(file=sys.stderr)
     exporting = time.perf_counter() - began
     assert sum(written.rows.values()) == built.train + built.validation
-    export_cpu = _cpu(resource.RUSAGE_SELF) - before + _cpu(resource.RUSAGE_CHILDREN) - build_cpu
+    export_mb = memory.peaks()
+    export_cpu = _cpu(resource.RUSAGE_SELF) - before + _cpu(resource.RUSAGE_CHILDREN) - build_cpu - memory.cpu
     return {
         "rows": built.train + built.validation, "left_out": built.report["left_out"], "build_s": building,
         "export_s": exporting, "build_cpu": build_cpu, "export_cpu": export_cpu, "build_mb": build_mb,
-        "export_mb": memory.peaks(), "phases": dict(phases.seconds), "told": phases.told,
+        "export_mb": export_mb, "phases": dict(phases.seconds), "told": phases.told,
         "problems": written.problems[:3],
     }  # fmt: skip
 
@@ -167,6 +168,7 @@ class Memory:
     def __init__(self, *, own: bool = False) -> None:
         self._own = own
         self._peak = 0
+        self.cpu = 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -181,6 +183,7 @@ class Memory:
         while not self._over.wait(0.5):
             every = _below(os.getpid())
             self._peak = max(self._peak, sum(map(_held, [*every, os.getpid()] if self._own else every)))
+        self.cpu = time.thread_time()  # of the looking itself
 
 
 def _below(pid: int) -> list[int]:
