@@ -67,6 +67,14 @@ class Builds:
         found.task.cancel()
         return True
 
+    async def close(self) -> None:
+        """Stop every build, and wait until nothing is left of them."""
+        for each in self._running.values():
+            each.stopped = True
+            each.task.cancel()
+        if tasks := [each.task for each in self._running.values()]:
+            await asyncio.wait(tasks)
+
     async def build(self, order: Order, progress: Progress) -> Built:
         """Build a dataset. Nothing is left of it when the caller is cancelled. Raises ``UserError``."""
         key = (order.workspace_id, order.name.casefold())

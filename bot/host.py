@@ -289,6 +289,7 @@ class Application:
             stack.push_async_callback(self._recovery.end)
             stack.push_async_callback(services.notices.close)
             stack.push_async_callback(services.training.close)
+            stack.push_async_callback(services.builds.close)
             await services.conversations.drain(PATIENCE)
 
 
