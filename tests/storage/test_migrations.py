@@ -172,6 +172,26 @@ def test_verdicts_come_and_go_over_rows(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_what_was_flagged_before_it_was_kept_stays_flagged(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/understudy.db")
+    with engine.begin() as connection:
+        _revised(connection, "upgrade", "0007")
+        before = _described(connection)
+        connection.exec_driver_sql("INSERT INTO verdict VALUES ('w', 'ab', true, '[]', true, 1)")
+        _revised(connection, "upgrade", "0008")
+        after = _described(connection)
+        assert after.keys() - before.keys() == {"verdict_author"}
+        kept = "SELECT flagged, released, rejected, said, content FROM verdict"
+        assert connection.exec_driver_sql(kept).all() == [(1, 1, 0, "", None)]
+        connection.exec_driver_sql("INSERT INTO verdict_author VALUES ('w', 'ab', 'p')")
+        _revised(connection, "downgrade", "0007")
+        assert _described(connection) == before
+        _revised(connection, "upgrade", "0008")
+        assert _described(connection) == after
+        assert connection.exec_driver_sql(kept).all() == [(1, 1, 0, "", None)]
+    engine.dispose()
+
+
 async def test_datasets_come_and_go_over_rows_on_postgres(empty_postgres: URL | None) -> None:
     if empty_postgres is None:
         pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
