@@ -158,12 +158,6 @@ _DROP = Statement(delete_from(_dataset).where(_NUMBER))
 _BY_NUMBER = Statement(select(*COLUMNS).where(_NUMBER, _READY))
 _LATEST = Statement(select(*COLUMNS).where(*_NAMED).order_by(_dataset.c.version.desc()).limit(1))
 _VERSION = Statement(select(*COLUMNS).where(*_NAMED, _dataset.c.version == bindparam("of_version")))
-_SAME = Statement(
-    select(*COLUMNS)
-    .where(*_NAMED, _dataset.c.hash == bindparam("of_hash"), _dataset.c.erased == 0)
-    .order_by(_dataset.c.version.desc())
-    .limit(1)
-)
 _LISTED = Statement(
     select(*COLUMNS)
     .where(_dataset.c.workspace_id == bindparam("of_workspace"), _READY)
@@ -380,12 +374,6 @@ def find(tx: Tx, workspace_id: str, name: str, version: int | None = None) -> Da
         row = first(tx, _LATEST, named)
     else:
         row = first(tx, _VERSION, {**named, "of_version": version})
-    return record(row) if row else None
-
-
-def same(tx: Tx, workspace_id: str, name: str, hash: str) -> Dataset | None:
-    """The latest version of this name with just this content, all of which is still there."""
-    row = first(tx, _SAME, {"of_workspace": workspace_id, "of_name": name.casefold(), "of_hash": hash})
     return record(row) if row else None
 
 

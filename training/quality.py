@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -32,20 +32,6 @@ SAMPLE: Final = 2_000
 """Rows whose replies are looked at more closely."""
 
 _FEW: Final = 4  # replies that resemble each other and are no habit yet
-
-# -- rows by themselves
-
-
-def too_short(row: Row, least_characters: int = 20) -> bool:
-    """Whether the reply is not longer than so many characters."""
-    return len(row.reply.strip()) <= least_characters
-
-
-def is_boilerplate(text: str, known: Iterable[Boilerplate]) -> bool:
-    """Whether a reply begins or ends as a report says that too many do."""
-    beginning, ending = edges(text)
-    return any(each.text == (beginning if each.where == "beginning" else ending) for each in known)
-
 
 # -- what is seen and told
 

@@ -158,24 +158,6 @@ async def test_two_that_finish_at_once_are_two_versions(database: Database) -> N
     assert sorted(each.version for each in done) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_the_same_content_is_known_again_while_all_of_it_is_there(database: Database) -> None:
-    stage = await set_stage(database)
-    ann = await stage.person("Ann")
-    one = await built(stage, row(0, Author(ann.id, 5)), hash="one")
-    again = await built(stage, row(0, Author(ann.id, 5)), hash="one")
-    await built(stage, hash="two")
-
-    async def same(name: str, hash: str) -> Dataset | None:
-        return await database.read(lambda tx: datasets.same(tx, stage.workspace.id, name, hash))
-
-    assert await same("demo", "one") == again
-    assert one.version == 1
-    assert await same("else", "one") is None
-    assert await same("demo", "three") is None
-    await database.write(lambda tx: people.forget(tx, ann.id))
-    assert await same("demo", "one") is None
-
-
 # -- taking away
 
 

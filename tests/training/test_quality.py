@@ -20,9 +20,7 @@ from training.quality import (
     Fact,
     Limits,
     Report,
-    is_boilerplate,
     look,
-    too_short,
     warnings,
 )
 from training.rows import Row, Turn
@@ -177,11 +175,6 @@ def test_what_is_no_refusal(text: str) -> None:
     assert not is_refusal(text)
 
 
-def test_too_short_is_as_the_collector_has_it() -> None:
-    assert too_short(row("q", " " + "x" * 20 + "\n"))
-    assert not too_short(row("q", "x" * 21))
-
-
 def test_refusals_are_warned_of() -> None:
     facts = [
         *various(90),
@@ -209,8 +202,6 @@ def test_boilerplate_at_both_ends() -> None:
         ("me know, ok bye then!", "ending", 0.8),
     }
     assert sum("of the replies" in each and "system prompt" in each for each in warnings(found)) == 2
-    assert is_boilerplate(facts[0].row.reply, found.boilerplate)
-    assert not is_boilerplate(middle[0], found.boilerplate)
 
 
 def test_a_beginning_of_few_replies_is_none() -> None:
