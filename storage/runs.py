@@ -55,7 +55,8 @@ class Run:
     """A training run. Times are in milliseconds since the epoch, money in US dollars.
 
     ``key`` names it at the vendor. ``wanted`` is what a person wishes and the vendor has not confirmed. ``files`` are those
-    to upload ({split, name, rows, tokens, bytes}), ``uploaded`` those that were ({id, split}), ``checkpoints``
+    to upload ({split, name, rows, tokens, bytes}), ``uploaded`` those that were ({id, split}; without an id those that may
+    have been), ``checkpoints``
     {model, step, loss}. ``said`` is the vendor's own word, ``error`` why it ended badly, ``trouble`` why the vendor cannot
     be asked now. ``expected`` is what the training was estimated at, ``cost`` what it is known to have cost.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Launching:
 
     async def _upload(self, run: Run) -> Run:
         """Bring the next file; the last one is followed by the creation."""
-        brought = {str(each["split"]) for each in run.uploaded}
+        brought = {str(each["split"]) for each in run.uploaded if each["id"]}
         due = [str(each["split"]) for each in run.files if each["split"] not in brought]
         if not due:
             run = await self._desk.record(run, state="creating", looked=0, next_at=clock.now(), **_BETTER)
@@ -66,9 +66,14 @@ class Launching:
         file = next((each for each in files if each.split == due[0]), None)
         if file is None:
             raise UserError("The dataset is not what it was when the run was prepared: launch it again.")
+        others = [each for each in run.uploaded if each["split"] != file.split]
+        # That it may be there is written first: whoever cleans up looks for it, though nobody lived to record its id.
+        meant: list[Mapping[str, Any]] = [*others, {"id": "", "split": file.split}]
+        if meant != list(run.uploaded):
+            run = await self._desk.record(run, uploaded=meant)
         seconds = self._desk.call_seconds + file.bytes / _BYTES_A_SECOND
         there = await self._desk.ask(run, tuner.upload(file, run.key), seconds=seconds)
-        uploaded = [*run.uploaded, {"id": there.id, "split": there.split}]
+        uploaded = [*others, {"id": there.id, "split": there.split}]
         return await self._desk.record(run, uploaded=uploaded, next_at=clock.now(), **_BETTER)
 
     async def _create(self, run: Run) -> Run:

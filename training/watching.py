@@ -189,7 +189,7 @@ class Watching:
     async def _tidy(self, run: Run) -> Run:
         """Fetch what is left to tell, then delete the uploaded files and the run's folder. What fails is tried again."""
         if run.failures >= GIVEN_UP:
-            files = ", ".join(str(each["id"]) for each in run.uploaded)
+            files = ", ".join(str(each["id"] or f"{each['split']} of {run.key}") for each in run.uploaded)
             told = [
                 said(f"These files could not be deleted at {run.vendor}, do so there: {files}.", "warning")
             ]
@@ -228,8 +228,10 @@ class Watching:
     async def _deleted(self, run: Run) -> Run:
         for file in run.uploaded:
             tuner = self._desk.tuners(run.vendor)
-            await self._desk.ask(run, tuner.delete_file(str(file["id"])))
-            left = [each for each in run.uploaded if each["id"] != file["id"]]
+            found = await self._desk.ask(run, tuner.brought(run.key, file["split"]))
+            for id in dict.fromkeys((*filter(None, [str(file["id"])]), *found)):
+                await self._desk.ask(run, tuner.delete_file(id))
+            left = [each for each in run.uploaded if each["split"] != file["split"]]
             run = await self._desk.record(run, uploaded=left)
         return run
 

@@ -183,6 +183,10 @@ class Tuner(Protocol):
         """Bring a file to the vendor; one that was brought under this key before is not brought twice."""
         ...
 
+    async def brought(self, key: str, split: Split) -> Sequence[str]:
+        """The ids of what ``upload`` may have brought under this key, lived to be recorded or not, for ``delete_file``."""
+        ...
+
     async def create(self, plan: Plan) -> Job:
         """Create the job. Whoever does not know whether an earlier attempt succeeded asks ``find`` first."""
         ...

@@ -138,6 +138,12 @@ class ScriptedTuner:
 
         return await self._done("upload", bring)
 
+    async def brought(self, key: str, split: Split) -> Sequence[str]:
+        def look() -> Sequence[str]:
+            return [id for id in self._far.files if id == f"{key}-{split}"]
+
+        return await self._done("brought", look)
+
     async def create(self, plan: Plan) -> Job:
         def make() -> Job:
             assert plan.train.id in self._far.files

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -190,12 +191,14 @@ async def test_a_creation_that_is_refused_is_the_end(here: World) -> None:
 
 async def test_words_that_are_taken_back_before_the_job_stop_it(here: World) -> None:
     runs = here.runs()
-    here.far.slip("upload", DOWN)
+    here.far.slip("upload", DOWN, after=True)
     run = await runs.advance(await runs.prepare(here.order(), silent))
+    assert here.far.files, "they are there, though nobody was told"
     await here.database.write(lambda tx: people.withdraw_consent(tx, here.person_id, at=here.clock.now))
     run = await here.rest(runs, run)
     assert (run.state, run.cost) == ("failed", 0.0)
     assert "no longer agree" in run.error
+    assert not here.far.files
     assert not here.far.plans
 
 
@@ -531,6 +534,24 @@ async def test_a_run_is_cancelled_before_it_has_a_job(here: World) -> None:
         await runs.wish(run, "pause")
     run = await here.rest(runs, await runs.wish(run, "cancel"))
     assert (run.state, run.cost, here.far.plans) == ("cancelled", 0.0, [])
+
+
+@pytest.mark.parametrize("error", [DOWN, "hang"], ids=["cut", "hang"])
+async def test_a_run_that_is_cancelled_leaves_no_file_of_which_nobody_was_told(
+    here: World, error: VendorError | Literal["hang"]
+) -> None:
+    runs, other = here.runs(), here.runs()
+    here.far.slip("upload", error, after=True)
+    run = await runs.prepare(here.order(), silent)
+    tick = asyncio.create_task(runs.tick())
+    if error == "hang":
+        await here.far.hung.wait()
+        await runs.close()
+    await tick
+    assert here.far.files
+    run = await here.rest(other, await other.wish(run, "cancel"))
+    assert (run.state, run.uploaded, here.far.plans) == ("cancelled", [], [])
+    assert not here.far.files
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["not created", "created"])

@@ -151,6 +151,10 @@ class EmbeddedTuner:
         """Copy the file, unless the same one was brought under this key before. Raises ``BadRequest``."""
         return Uploaded(await self._away(lambda: self._copy(file, key)), file.split)
 
+    async def brought(self, key: str, split: Split) -> Sequence[str]:
+        """Where ``upload`` copies it, there or not."""
+        return [_file_name(key, split)]
+
     async def create(self, plan: Plan) -> Job:
         """Create the job and start its worker; the key of an earlier job gives that one.
 
@@ -237,7 +241,7 @@ class EmbeddedTuner:
         return folder
 
     def _copy(self, file: TrainingFile, key: str) -> str:
-        name = f"{_short(key, 16)}-{file.split}.jsonl"
+        name = _file_name(key, file.split)
         try:
             data = file.path.read_bytes()
         except OSError as error:
@@ -388,6 +392,10 @@ def _job(folder: Folder, progress: Progress) -> Job:
         checkpoints=tuple(Checkpoint(*one) for one in progress.checkpoints),
         cost=0.0,
     )
+
+
+def _file_name(key: str, split: Split) -> str:
+    return f"{_short(key, 16)}-{split}.jsonl"
 
 
 def _job_id(key: str) -> str:

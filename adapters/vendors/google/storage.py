@@ -17,7 +17,7 @@ from adapters.vendors.base import BadRequest, NotConfigured
 from adapters.vendors.google.calls import Calls, NotThere
 from adapters.vendors.google.endpoint import Endpoint
 from adapters.vendors.google.jobs import object_name
-from adapters.vendors.tuning import TrainingFile
+from adapters.vendors.tuning import Split, TrainingFile
 
 NO_EXTRA: Final = "install its client with pip install 'understudy[google-tuning]'"
 
@@ -51,8 +51,12 @@ class Bucket:
             raise BadRequest(text, vendor=self._endpoint.vendor) from error
         for _ in range(_ROUNDS):
             if await self._call(what, self._brought, name, file, digest):
-                return f"gs://{self._endpoint.bucket}/{name}"
+                return self.uri(key, file.split)
         raise self._calls.told(what).unavailable("others keep writing to it")
+
+    def uri(self, key: str, split: Split) -> str:
+        """The address of a file's object under ``key``."""
+        return f"gs://{self._endpoint.bucket}/{object_name(key, split)}"
 
     async def drop(self, uri: str) -> None:
         """Delete an object. One that is gone is no error."""

@@ -26,6 +26,7 @@ from adapters.vendors.tuning import (
     Method,
     Plan,
     Point,
+    Split,
     TrainingFile,
     Uploaded,
 )
@@ -126,6 +127,11 @@ class GoogleTuner:
         if file.split == "validation" and file.rows > MOST_VALIDATION_ROWS:
             self._bad(f"takes at most {MOST_VALIDATION_ROWS} rows to validate with, not {file.rows}")
         return Uploaded(await self._bucket.bring(file, key), file.split)
+
+    async def brought(self, key: str, split: Split) -> Sequence[str]:
+        """Where ``upload`` puts it, there or not."""
+        self._needs_bucket()
+        return [self._bucket.uri(key, split)]
 
     async def create(self, plan: Plan) -> Job:
         """Create the job, with the plan's key among its labels.

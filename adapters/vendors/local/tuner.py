@@ -32,6 +32,7 @@ from adapters.vendors.tuning import (
     Method,
     Plan,
     Point,
+    Split,
     Status,
     TrainingFile,
     Uploaded,
@@ -108,6 +109,10 @@ class LocalTuner:
             return Uploaded(f"{key}/{file.split}", file.split)
 
         return await self._do(bring)
+
+    async def brought(self, key: str, split: Split) -> Sequence[str]:
+        """Where ``upload`` copies it, there or not."""
+        return [f"{key}/{split}"]
 
     async def create(self, plan: Plan) -> Job:
         """Write the job's folder and start it, or leave that to ``poll`` while others run. One that is there stays as it is.

@@ -27,6 +27,7 @@ from adapters.vendors.tuning import (
     Method,
     Plan,
     Point,
+    Split,
     TrainingFile,
     Uploaded,
 )
@@ -145,6 +146,11 @@ class OpenAITuner:
                 size=file.bytes,
             )
         return Uploaded(str(self._calls.row(what, sent)["id"]), file.split)
+
+    async def brought(self, key: str, split: Split) -> Sequence[str]:
+        """The files of the name that ``upload`` gives; more than one where the vendor was slow to list the first."""
+        name = jobs.file_name(key, split)
+        return [str(row["id"]) for row in await self._files() if jobs.named(row, name)]
 
     async def create(self, plan: Plan) -> Job:
         """Create the job, with the plan's key in its metadata.

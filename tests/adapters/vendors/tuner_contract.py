@@ -161,6 +161,18 @@ async def a_deleted_file_is_gone_and_may_be_deleted_again(bench: Bench) -> None:
     await tuner.delete_file(file.id)
 
 
+async def a_file_that_nobody_recorded_is_deleted(bench: Bench) -> None:
+    """By its key and split, after a restart; that there is none is no error."""
+    await bench.tuner().upload(bench.file("train"), KEY)
+    other = await bench.tuner().upload(bench.file("validation"), KEY)
+    tuner = bench.tuner()
+    for key in (KEY, OTHER_KEY):
+        for id in await tuner.brought(key, "train"):
+            await tuner.delete_file(id)
+    assert list(bench.files) == [other.id]
+    assert other.id in await tuner.brought(KEY, "validation")
+
+
 async def a_created_job_is_found_by_its_key(bench: Bench) -> None:
     """By a program that lived to record nothing but the key; other keys find nothing."""
     tuner = bench.tuner()
@@ -406,6 +418,7 @@ CHECKS: tuple[Callable[[Bench], Awaitable[None]], ...] = (
     seconds_are_positive_or_unknown,
     a_file_is_brought_once,
     a_deleted_file_is_gone_and_may_be_deleted_again,
+    a_file_that_nobody_recorded_is_deleted,
     a_created_job_is_found_by_its_key,
     a_job_goes_its_way,
     checkpoints_are_models,
