@@ -18,6 +18,7 @@ from tests.servers.slack import Message as SlackMessage
 from training.imports import Order, import_file
 
 T = TypeVar("T")
+_PATIENCE_SECONDS = 60.0  # with a busy machine: how soon something is acknowledged is for other tests
 _BUSY = ("⏳", "…", "-# …")
 
 
@@ -115,7 +116,7 @@ class OnDiscord:
         return [user.name for user in found.users] if found is not None else []
 
     async def comes(self, look: Callable[[], T | None]) -> T:
-        return await self._stage.discord.until(look, 60)
+        return await self._stage.discord.until(look, _PATIENCE_SECONDS)
 
     def _said(self) -> list[DiscordMessage]:
         said = self._stage.channel.of(self._stage.discord.bot)
@@ -189,7 +190,7 @@ class OnSlack:
         return [user.name for user in screen.message.pings.users]
 
     async def comes(self, look: Callable[[], T | None]) -> T:
-        return await self._stage.comes(look, 60)
+        return await self._stage.comes(look, _PATIENCE_SECONDS)
 
     def _said(self) -> list[SlackMessage]:
         return [each for each in self._stage.public() if not each.deleted]
@@ -246,11 +247,13 @@ async def room(
     if platform == "discord":
         async with discord_stage.set_stage(folder, chosen, start=False) as stage:
             await _stock(stage.service.data_dir, platform, str(stage.guild.id), file)
+            stage.discord.interaction_deadline_s = _PATIENCE_SECONDS
             await stage.service.start()
-            await stage.discord.connected(30)
+            await stage.discord.connected(_PATIENCE_SECONDS)
             yield OnDiscord(stage)
     else:
         async with slack_stage.set_stage(folder, chosen, start=False) as stage:
             await _stock(stage.service.data_dir, platform, stage.team.id, file)
+            stage.slack.deliveries.deadline_s = _PATIENCE_SECONDS
             await stage.start()
             yield OnSlack(stage)
