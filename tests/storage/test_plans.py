@@ -77,9 +77,7 @@ from storage.database import Statement
     ],
 )
 def test_it_takes_its_index(statement: Statement, index: str, empty_sqlite: Path) -> None:
-    names = (
-        "workspace conversation avatar channel reply root key person exchange example split number position"
-    )
+    names = "workspace conversation avatar channel reply root key person exchange example split number position vendor"
     asked: dict[str, object] = {f"of_{name}": "x" for name in names.split()}
     asked |= {"most": 1, "until": 1, "after": "x", "ids": ["x", "y"], "since": 1}
     asked |= {"now": 1, "beyond": 1, "ahead": 1}
