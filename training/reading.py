@@ -14,7 +14,7 @@ from training.collect import Candidate, Collector, Redactor, Selection
 from training.comparing import Comparing
 from training.staging import Part, Shelf
 
-PAGE: Final = 100  # conversations read at once
+PAGE: Final = 250  # conversations read at once
 EXAMPLES: Final = 500  # examples or preferences read at once
 STRETCH: Final = 500
 """Conversations that are read in a row by one process."""
