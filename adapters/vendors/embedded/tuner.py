@@ -247,7 +247,7 @@ class EmbeddedTuner:
         except OSError as error:
             text = f"the file {file.path.name} cannot be read: {error.strerror}"
             raise BadRequest(text, vendor=VENDOR) from error
-        self._files.mkdir(parents=True, exist_ok=True)
+        self._files.mkdir(parents=True, exist_ok=True, mode=0o700)  # what people wrote is for its owner alone
         path = self._files / name
         if not path.is_file() or path.read_bytes() != data:
             fresh = path.with_suffix(".new")

@@ -306,6 +306,19 @@ async def test_files_that_cannot_be_written_are_an_outage(tmp_path: Path) -> Non
         await bench.tuner().upload(bench.file("train"), KEY)
 
 
+async def test_what_people_wrote_is_for_its_owner_alone(tmp_path: Path) -> None:
+    bench = EmbeddedBench(tmp_path)
+    lessons = intents(8, 10)
+    job = await bench.tuner().create(await plan(bench.tuner(), tmp_path, lessons))
+    bench.hands.finish(job.id)
+    said = lessons[0].reply.encode()
+    kept = [path for path in bench.data.rglob("*") if path.is_file() and said in path.read_bytes()]
+    assert {path.suffix for path in kept} == {".jsonl", ".json"}  # the rows, and the models
+    for path in kept:
+        ours = [each for each in (path, *path.parents) if each.is_relative_to(bench.data)]
+        assert any(each.stat().st_mode & 0o077 == 0 for each in ours), path
+
+
 # --- wishes and crashes, in the bench's hands
 
 
