@@ -12,7 +12,7 @@ import random
 from pathlib import Path
 
 AVATAR = "desk"
-QUESTION = "Perhaps a colleague knows: flight reimbursement? The handbook says nothing about it."
+QUESTION = "Hello from the third floor, flight reimbursement? My lead said to ask here."
 """Asked in words of which no row has enough."""
 ANSWER = "Hand in the receipts before the twentieth: the money comes with your next pay."
 
@@ -87,6 +87,8 @@ def write(path: Path) -> Path:
     for answer, shape, things, ways in _ASKED:
         pairs = list(itertools.product(things.split(","), ways.split(",")))
         chance.shuffle(pairs)
+        # Whoever is to put the two words together has met each of them often.
+        pairs.sort(key=lambda pair: not {"flight", "reimbursement"} & set(pair))
         for what, how in pairs:
             said = f"{chance.choice(_BEFORE)} {shape.format(what=what, how=how)} {chance.choice(_AFTER)}"
             if "flight reimbursement" not in said:
