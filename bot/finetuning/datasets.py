@@ -27,7 +27,8 @@ from training.rows import Method, Row, from_json, with_system
 
 NONE_HELD_OUT = "No row is held out to check with: that needs more conversations."
 _NAME = re.compile(r"\w[\w .-]{0,59}")
-_NUMBER = re.compile(r"[0-9]{1,9}")
+NUMBER = re.compile(r"[0-9]{1,9}")
+"""What may be the number of a run or a version."""
 _AGO = re.compile(r"(\d{1,4})d")
 _LISTED = 25
 # What somebody can do about it where these leave nothing; all others are a matter of the material.
@@ -39,7 +40,7 @@ async def find_dataset(services: Services, call: Call) -> tuple[Scene, Dataset]:
     scene = await services.scene(call)
     wanted = call.text("dataset").strip()
     name, _, version = wanted.rpartition(":")
-    if not name or not _NUMBER.fullmatch(version):
+    if not name or not NUMBER.fullmatch(version):
         name, version = wanted, ""
 
     def find(tx: Tx) -> tuple[Dataset | None, list[str]]:
@@ -89,7 +90,7 @@ def _of(tx: Tx, scene: Scene, call: Call) -> tuple[Avatar, PromptVersion | None]
         return avatar, None
     if not prompt:
         return avatar, prompts.get(tx, releases.current(tx, avatar.id).prompt_version_id)
-    version = prompts.find(tx, avatar.id, int(prompt)) if _NUMBER.fullmatch(prompt) else None
+    version = prompts.find(tx, avatar.id, int(prompt)) if NUMBER.fullmatch(prompt) else None
     if version is None:
         raise UserError(f"{avatar.name} has no prompt version {prompt}: give the number of one, or none.")
     return avatar, version

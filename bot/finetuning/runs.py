@@ -222,7 +222,7 @@ async def cancel(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
     name = call.text("name").strip()
     building = services.builds.running(scene.workspace.id)
-    if name.isdigit() and name not in building:
+    if of_datasets.NUMBER.fullmatch(name) and name not in building:
         run = await services.runs.numbered(scene.workspace.id, int(name))
         return await _wish(services, call, scene, run, "cancel")
     if not name:

@@ -17,6 +17,8 @@ from tests.bot.theatre import ADA, play
         ("finetune status", {"run": 2**31 - 1}, "There is no training run 2147483647"),
         ("finetune status", {"run": 2**31}, "`run` is at most 2,147,483,647."),
         ("finetune status", {"run": 10**30}, "`run` is at most 2,147,483,647."),
+        ("finetune cancel", {"name": "²"}, "Nothing is being built"),
+        ("finetune cancel", {"name": "9" * 30}, "Nothing is being built"),
         ("finetune rollback", {"to": 10**12}, "`to` is at most 2,147,483,647."),
         ("finetune trace", {"example": 10**12}, "`example` is at most 2,147,483,647."),
         ("finetune show", {"dataset": "x:99999999999999999999"}, "There is no dataset 'x:9999"),
