@@ -18,7 +18,7 @@ from storage.errors import Missing
 from storage.prompts import PromptVersion
 from storage.releases import Release
 from storage.runs import Tuned
-from training.smoke import Prompts, Sample, Smoke, evaluated, smoke, stages_for
+from training.smoke import QUESTIONS, Prompts, Sample, Smoke, evaluated, smoke, stages_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Plan:
     @property
     def questions(self) -> int:
         """How many are asked at first."""
-        return min(len(self.stages[0].prompts), 4)
+        return min(len(self.stages[0].prompts), QUESTIONS)
 
 
 def plan(tx: Tx, avatar: Avatar, tuned: Tuned, conversation_id: str | None = None) -> Plan:
