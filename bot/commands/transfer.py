@@ -24,7 +24,7 @@ from adapters.platforms.base import (
     UserError,
 )
 from bot.services import Services
-from storage import audit, avatars
+from storage import audit, avatars, people, workspaces
 from storage.database import Database, Tx
 from storage.people import Person
 from storage.workspaces import Workspace
@@ -32,6 +32,9 @@ from training.exports import Tally, export_file, export_to
 from training.imports import Order, Report, import_file
 
 Resolve = Callable[[Call], Awaitable[tuple[Workspace, Person]]]
+
+OPERATOR = "operator"
+"""The key of whoever has the machine, in workspaces where nobody knows them."""
 
 SHOWN = 20
 """Skipped lines that are told one by one."""
@@ -63,6 +66,10 @@ def transfer_commands(database: Callable[[], Database], resolve: Resolve) -> tup
     async def export(call: Call) -> Answer:
         return await _export(database(), resolve, call)
 
+    whose = Param(
+        "workspace",
+        "in the shell: the Discord server or Slack team, by its name or id; this terminal's own without",
+    )
     return (
         Command(
             "import",
@@ -77,6 +84,7 @@ def transfer_commands(database: Callable[[], Database], resolve: Resolve) -> tup
                     required=True,
                 ),
                 Param("consented", "you vouch that the people in the file agreed", "flag", default=False),
+                whose,
             ),
         ),
         Command(
@@ -87,9 +95,34 @@ def transfer_commands(database: Callable[[], Database], resolve: Resolve) -> tup
             (
                 Param("avatar", "one avatar only; all of them when left out"),
                 Param("out", "the file to write, or - for the standard output"),
+                whose,
             ),
         ),
     )
+
+
+async def _whose(database: Database, resolve: Resolve, call: Call) -> tuple[Workspace, Person]:
+    """The workspace that is meant, and who gives the command as a person of it."""
+    workspace, person = await resolve(call)
+    wanted = call.text("workspace").strip()
+    if not wanted:
+        return workspace, person
+    if not call.local:
+        raise UserError(
+            "Another workspace is named only in the shell of the machine that Understudy runs on."
+        )
+
+    def find(tx: Tx) -> tuple[Workspace, Person]:
+        every = workspaces.listed(tx)
+        found = [each for each in every if wanted in (each.key, f"{each.platform}:{each.key}")]
+        found = found or [each for each in every if each.name.casefold() == wanted.casefold()]
+        if len(found) != 1:
+            known = ", ".join(f"{each.name} ({each.platform}:{each.key})" for each in (found or every))
+            kind = "Several workspaces are" if found else "I have been in no workspace"
+            raise UserError(f"{kind} called {wanted}; say which by its id: {known}.")
+        return found[0], people.ensure(tx, found[0].id, OPERATOR, person.name)
+
+    return await database.write(find)
 
 
 # -- import
@@ -99,14 +132,16 @@ async def _import(database: Database, resolve: Resolve, call: Call) -> Answer:
     if not call.local:
         raise UserError(
             "Import reads a file of the machine that Understudy runs on: give this command there, as "
-            "`understudy import PATH --avatar NAME`."
+            f"`understudy import PATH --avatar NAME --workspace {call.place.workspace}`."
         )
     path, avatar = _path(call.text("path")), _named(call.text("avatar"))
     if not call.flag("consented"):
         again = {"path": call.text("path"), "avatar": avatar, "consented": "true"}
+        if call.text("workspace"):
+            again["workspace"] = call.text("workspace")
         button = Button("I vouch for it: import", "import", again)
         return Answer(_VOUCH.format(name=path.name, avatar=avatar), buttons=(button,), ok=False)
-    workspace, person = await resolve(call)
+    workspace, person = await _whose(database, resolve, call)
     order = Order(path, workspace.id, avatar, person.id, call.at)
     return _imported(await import_file(database, order, call.progress), path)
 
@@ -197,7 +232,7 @@ def _data(report: Report) -> dict[str, object]:
 
 
 async def _export(database: Database, resolve: Resolve, call: Call) -> Answer:
-    workspace, person = await resolve(call)
+    workspace, person = await _whose(database, resolve, call)
     name = call.text("avatar").strip()
     avatar = await database.read(lambda tx: avatars.find(tx, workspace.id, name)) if name else None
     if name and avatar is None:

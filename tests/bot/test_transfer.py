@@ -6,7 +6,7 @@ import pytest
 
 from adapters.platforms.base import Access, Answer, Call, Command, Place, UserError, Who
 from bot.commands.transfer import transfer_commands
-from storage import audit, people, workspaces
+from storage import audit, avatars, people, workspaces
 from storage.database import Database, Tx
 from storage.people import Person
 from storage.workspaces import Workspace
@@ -79,6 +79,34 @@ async def test_nothing_imported_is_not_ok(database: Database, tmp_path: Path) ->
 async def test_paths_mean_something_only_on_this_machine(database: Database) -> None:
     with pytest.raises(UserError, match="give this command there"):
         await Commands(database)("import", path="x", avatar="Ada", consented=True, local=False)
+
+
+async def test_a_server_is_filled_and_emptied_from_the_shell(database: Database, tmp_path: Path) -> None:
+    run = Commands(database)
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(dumped(chat("one", ("hi", "hello", 5, None))))
+
+    def two(tx: Tx) -> Workspace:
+        workspaces.ensure(tx, "slack", "T1", "House", "opt-in")
+        return workspaces.ensure(tx, "discord", "123", "House", "opt-in")
+
+    guild = await database.write(two)
+    with pytest.raises(UserError, match=r"Several workspaces are called house.*House \(discord:123\)"):
+        await run("import", path=str(path), avatar="Ada", consented=True, workspace="house")
+    with pytest.raises(UserError, match=r"no workspace called 9.*House \(slack:T1\)"):
+        await run("import", path=str(path), avatar="Ada", consented=True, workspace="9")
+    with pytest.raises(UserError, match="only in the shell"):
+        await run("export", workspace="discord:123", local=False)
+    asked = await run("import", path=str(path), avatar="Ada", workspace="123")
+    assert asked.buttons[0].args["workspace"] == "123"
+    assert (await run("import", path=str(path), avatar="Ada", consented=True, workspace="123")).ok
+    (avatar,) = await database.read(lambda tx: avatars.listed(tx, guild.id))
+    assert avatar.name == "Ada"
+    entries = await database.read(lambda tx: audit.listed(tx, guild.id, 20))
+    assert "import" in {entry.action for entry in entries}
+    out = tmp_path / "out.jsonl"
+    assert (await run("export", out=str(out), workspace="discord:123")).ok
+    assert b"hello" in out.read_bytes()
 
 
 async def test_export_to_a_file_and_to_a_chat(

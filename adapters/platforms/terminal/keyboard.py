@@ -123,6 +123,7 @@ class Keyboard:
         self._reminder = reminder
         self._waiting = ""
         self._entered = False
+        self._left = False
         self._session: PromptSession[str] = PromptSession(
             message=FormattedText([("class:you", "› ")]),
             completer=completer,
@@ -144,6 +145,8 @@ class Keyboard:
 
         Raises ``KeyboardInterrupt`` and ``EOFError``.
         """
+        if self._left and not self._waiting:
+            raise EOFError
         typed, entered = self._waiting, self._entered
         self._waiting, self._entered = "", False
         return await self._session.prompt_async(default=typed, accept_default=entered, pre_run=before)
@@ -170,7 +173,7 @@ class Keyboard:
 
     @contextmanager
     def listening(self, interrupt: Callable[[], None]) -> Generator[None]:
-        """While a reply is coming: Ctrl-C interrupts, ``/stop`` too, and anything else waits for the next line."""
+        """While a reply is coming: Ctrl-C interrupts, ``/stop`` too; anything else, Ctrl-D too, waits for the next line."""
 
         def pressed() -> None:
             for press in self._input.read_keys():
@@ -189,6 +192,8 @@ class Keyboard:
                 interrupt()
             elif self._waiting.strip():
                 self._entered = True
+        elif key == Keys.ControlD:
+            self._left = not self._waiting
         elif key in {Keys.ControlH, Keys.Backspace}:
             self._waiting = self._waiting[:-1]
         elif key == Keys.BracketedPaste or not isinstance(key, Keys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -162,6 +163,18 @@ async def test_ctrl_c_stops_the_reply_and_what_was_typed_meanwhile_is_kept(
     seen = await sitting.run("hello\r", leave=False)
     assert "stopped" in seen
     assert [message.text for message in host.messages] == ["hello", "next"]
+
+
+async def test_ctrl_d_while_it_speaks_leaves_when_it_is_said(host: FakeHost, sitting: Sitting) -> None:
+    def leave() -> None:
+        assert host.speaking is not None
+        sitting.keys.send_text(CTRL_D)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, host.speaking.set)  # a turn after the key was read
+
+    host.on_speak = leave
+    await sitting.run("hello\r", leave=False)
+    assert [message.text for message in host.messages] == ["hello"]
 
 
 async def test_stop_typed_while_it_speaks(host: FakeHost, sitting: Sitting) -> None:
