@@ -30,7 +30,10 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "finetune build": ("**first:1** is frozen", "left out because"),
     "finetune export": ("first:1 is in first as openai-sft",),
     "dataset validate": ("train.openai-sft.jsonl is good openai-sft",),
-    "finetune launch": ("embedded:base by sft", "Nothing was launched"),
+    "finetune launch --dataset first --vendor": ("It has succeeded", "finetune activate --model=run:1"),
+    "finetune activate": ("answers with **embedded:first", "rollback"),
+    "finetune rollback": ("repeats release 1",),
+    "finetune launch --dataset first --dry-run": ("embedded:base by sft", "Nothing was launched"),
     "check": ("All is well", "embedded:base"),
 }
 
