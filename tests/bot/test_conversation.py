@@ -491,9 +491,11 @@ async def test_the_release_chooses_the_model_then_its_base_model_then_the_settin
     await theatre.say("one")
     scene = await theatre.services.scenes.find(HERE, ADA)
     id_, prompt = scene.avatar.id, scene.release.prompt_version_id
-    for named in ({"model": None, "base_model": "scripted:two"}, {"model": "scripted:three"}):
+    for model in (None, "scripted:three"):
         await theatre.database.write(
-            lambda tx, named=named: releases.add(tx, id_, prompt_version_id=prompt, **named)
+            lambda tx, model=model: releases.add(
+                tx, id_, model=model, base_model="scripted:two", prompt_version_id=prompt
+            )
         )
         await theatre.say("next")
     assert [each.model for each in theatre.model.asked] == ["one", "two", "three"]
