@@ -91,6 +91,10 @@ class Chat:
         """Talk until the person leaves; returns the exit code. Raises ``UserError`` for an unknown avatar."""
         self._welcome = await self.session.host.welcome(self.session.place)
         self._screen.greet(self._welcome)
+        with keyboard.sitting():
+            return await self._sit(keyboard)
+
+    async def _sit(self, keyboard: Keyboard) -> int:
         warned = False
         while not self._leaving:
             self._screen.gap()

@@ -140,6 +140,15 @@ class Keyboard:
         )
         self.questions = Questions(self._input, output)
 
+    @contextmanager
+    def sitting(self) -> Generator[None]:
+        """While somebody sits there: what is typed between two prompts waits for the next one, Ctrl-D too.
+
+        Without it the terminal would make something of its own of such keys.
+        """
+        with self._input.raw_mode():
+            yield
+
     async def line(self, before: Callable[[], None] | None = None) -> str:
         """The next line, or several that were pasted; ``before`` is called right before anything can be typed.
 
