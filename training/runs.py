@@ -115,6 +115,9 @@ class Runs:
         async with self._scratch() as folder:
             draft = await self._orders.draft(order, folder, progress)
             if draft.refusals:
+                # The same click may have made it meanwhile, and then it is its own reason.
+                if (there := await self._database.read(lambda tx: runs.by_key(tx, key))) is not None:
+                    return there
                 raise UserError(draft.refusals[0])
             if draft.confirm and not order.confirmed_shutdown:
                 raise Confirm(draft.confirm)
