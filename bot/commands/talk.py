@@ -16,6 +16,7 @@ from adapters.platforms.base import (
     Table,
     UserError,
 )
+from bot.access import refusal
 from bot.scenes import strand
 from bot.services import Services
 from storage import clock, conversations, examples, exchanges
@@ -39,6 +40,9 @@ def help_command(every: Callable[[], Sequence[Command]]) -> Command:
             return Answer("\n\n".join(commandline.command_help(command) for command in exact))
         if group:
             return Answer(commandline.help_table(group))
+        closed = [command for command in every() if wanted in (command.name, command.name.split()[0])]
+        if closed:
+            raise UserError(refusal(min(closed, key=lambda command: command.access), call.who))
         raise UserError(commandline.unknown(wanted, allowed))
 
     async def complete(_call: Call, typed: str) -> Sequence[str]:

@@ -19,6 +19,7 @@ GROUP: Final = "finetune"
 
 _TYPED = re.compile(r"/([A-Za-z]+)(?=\s|\Z)")
 _OWN = (SLASH.removeprefix("/"),)
+_HELP = "help"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +34,22 @@ class Given:
 def command_in(text: str, host: Host) -> str | None:
     """The command that something said to the avatar is, without its slash; ``None`` for ordinary speech.
 
-    ``text`` is without the mention. It is one when it is exactly ``help``, or begins with a slash and a word that is the
-    first of a command or nearly so.
+    ``text`` is without the mention. It is one when it is ``help``, alone or before the name of a command, or begins with
+    a slash and a word that is the first of a command or nearly so.
     """
     said = text.strip()
-    if said.casefold() == "help":
-        return "help"
+    words = said.casefold().split()
+    if words[:1] == [_HELP] and (len(words) == 1 or find(host.commands, " ".join(words[1:]))):
+        return " ".join(words)
     found = _TYPED.match(said)
     if found is None:
         return None
     word = found[1].lower()
     if word in _OWN:
-        return said[found.end() :].strip().removeprefix("/") or "help"
+        return _helped(said[found.end() :].strip().removeprefix("/")) or _HELP
     known = first_words(host.commands) | {GROUP}
     if word in known or nearest(word, sorted(known)):
-        return said[1:]
+        return _helped(said[1:])
     return None
 
 
@@ -59,11 +61,21 @@ def first_words(commands: Sequence[Command]) -> frozenset[str]:
 def line_of(slash: str, text: str) -> str:
     """What was typed behind a slash command, as one line of the grammar that all platforms share."""
     line = unescape(text).strip().removeprefix("/")
-    if slash == FINETUNE and line.split(" ", 1)[0].lower() != GROUP:
-        line = f"{GROUP} {line}".strip()
-    elif line.split(" ", 1)[0].lower() in _OWN:
+    word = line.split(" ", 1)[0].lower()
+    if slash == FINETUNE and word != GROUP:
+        line = f"{GROUP} {line}"
+    elif word in _OWN:
         line = line.partition(" ")[2].strip().removeprefix("/")
-    return line or "help"
+    return _helped(line.strip()) or _HELP
+
+
+def _helped(line: str) -> str:
+    """The line, or what a call for help with a group is, which has no command of that name."""
+    group, _, rest = line.partition(" ")
+    word, _, named = rest.strip().partition(" ")
+    if group.lower() != GROUP or word.lower() not in ("", _HELP):
+        return line
+    return f"{_HELP} {GROUP} {named.strip()}".strip()
 
 
 def read(commands: Sequence[Command], line: str) -> Given:

@@ -118,7 +118,7 @@ class Hearing:
             return None
         place = self._place(channel_id, kind)
         if await self._host.listens(place):
-            return _Heard(event, place, False, False)
+            return _Heard(event, place, mentioned, False)
         return _Heard(event, self._place(channel_id, kind, ts), True, False) if mentioned else None
 
     def reply_for(self, place: Place, question: str, asker: str) -> SlackReply:

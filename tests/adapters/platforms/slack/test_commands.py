@@ -87,7 +87,10 @@ def test_what_is_missing_is_no_mistake() -> None:
 def test_nothing_behind_the_slash_is_a_call_for_help() -> None:
     assert commands.line_of("/understudy", "  ") == "help"
     assert commands.line_of("/understudy", "/help") == "help"
-    assert commands.line_of("/finetune", "") == "finetune"
+    assert commands.line_of("/finetune", "") == "help finetune"
+    assert commands.line_of("/finetune", "help") == "help finetune"
+    assert commands.line_of("/finetune", "Help launch") == "help finetune launch"
+    assert commands.line_of("/understudy", "finetune help") == "help finetune"
     assert commands.line_of("/finetune", "launch dataset:support") == "finetune launch dataset:support"
     assert commands.line_of("/finetune", "finetune runs") == "finetune runs"
 
@@ -97,6 +100,11 @@ def test_nothing_behind_the_slash_is_a_call_for_help() -> None:
     [
         ("help", "help"),
         (" Help ", "help"),
+        ("help rate", "help rate"),
+        ("Help avatar create", "help avatar create"),
+        ("help rate my haiku", None),
+        ("/finetune help", "help finetune"),
+        ("/understudy finetune", "help finetune"),
         ("/rate 5", "rate 5"),
         ("/avatar list", "avatar list"),
         ("/understudy rate 5", "rate 5"),
@@ -119,7 +127,11 @@ def test_a_command_is_told_from_speech(said: str, line: str | None) -> None:
 
 @given(st.text(max_size=60).filter(lambda text: not text.strip().startswith("/")))
 def test_speech_without_a_slash_is_never_a_command_but_help(text: str) -> None:
-    expected = "help" if text.strip().casefold() == "help" else None
+    names = {each.name for each in KNOWN}
+    word, *rest = text.casefold().split() or [""]
+    expected = "help" if word == "help" and not rest else None
+    if word == "help" and " ".join(rest) in names:
+        expected = f"help {' '.join(rest)}"
     assert commands.command_in(text, cast("Any", Registry())) == expected
 
 

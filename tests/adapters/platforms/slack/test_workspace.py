@@ -235,6 +235,33 @@ async def test_in_a_thread_a_command_is_said(house: Open) -> None:
         assert listed.thread_ts == reply.thread_ts
 
 
+async def test_where_it_answers_everything_a_mention_still_gives_commands(house: Open) -> None:
+    async with house() as it:
+        await it.olga.slash("/understudy", "avatar use Guide always_on:yes", it.general)
+        await it.answer(it.olga, "From now on Guide answers here.")
+        await it.ann.says(it.general, "/privacy show", mention=it.world.bot)
+        shown = await it.answer(it.ann, "What you say and what is answered is kept")
+        assert shown.ephemeral_for is it.ann
+        await it.ann.says(it.general, "help rate", mention=it.world.bot)
+        explained = await it.answer(it.ann, "`/understudy rate stars:…")
+        assert explained.ephemeral_for is it.ann
+
+
+async def test_help_with_fine_tuning_is_for_who_may_do_it(house: Open) -> None:
+    async with house() as it:
+        for person, begins in (
+            (it.olga, "- `/finetune build` —"),
+            (it.ann, "⚠️ `/finetune build` is for a trainer"),
+        ):
+            for text in ("", "help"):
+                asked = await person.slash("/finetune", text, it.general)
+                await it.world.until(lambda asked=asked: asked.replies)
+                assert asked.text.startswith(begins)
+        asked = await it.olga.slash("/finetune", "help launch", it.general)
+        await it.world.until(lambda: asked.replies)
+        assert asked.text.startswith("`/finetune launch dataset:…")
+
+
 async def test_what_cannot_be_undone_is_asked_and_answered_in_its_place(house: Open) -> None:
     async with house() as it:
         await it.ask(it.ann)
