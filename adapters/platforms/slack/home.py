@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakValueDictionary
 
 import structlog
@@ -30,6 +30,8 @@ _FIELDS = 10
 _FIELD = 1_900
 _SUGGESTIONS = 4
 _CONFLICT = "hash_conflict"
+# The lists of fine-tuning whose newest lines stand there, in the order of ``Facts``.
+_TRAINED = ("datasets", "jobs", "releases")
 
 Block = dict[str, Any]
 
@@ -52,7 +54,7 @@ DOORS: Final = (
     Door("New avatar …", "avatar create"),
     Door("Models", "models"),
     Door("Datasets", "finetune datasets"),
-    Door("Runs", "finetune runs"),
+    Door("Runs", "finetune jobs"),
     Door("Releases", "finetune releases"),
 )
 """What reviewers and those above them find there, as far as there is such a command and they may give it."""
@@ -60,7 +62,7 @@ DOORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What App Home shows to one person. ``stats`` and ``check`` are for those who may see them."""
+    """What App Home shows to one person. Everything from ``stats`` on is there for those who may see it."""
 
     me: str
     who: Who
@@ -70,6 +72,9 @@ class Facts:
     stats: Answer | None = None
     model: Answer | None = None
     check: Answer | None = None
+    datasets: Answer | None = None
+    runs: Answer | None = None
+    releases: Answer | None = None
     note: str = ""
 
 
@@ -141,10 +146,9 @@ class Home:
         stats = await ask("stats", Access.REVIEWER)
         model = await ask("model", Access.REVIEWER)
         check = await ask("check", Access.OWNER)
-        known = desk.host.commands
-        return Facts(
-            desk.people.identity.user_id, who, known, welcome, privacy, stats, model, check, note=note
-        )
+        trained = [await ask(f"{commands.GROUP} {name}", Access.TRAINER) for name in _TRAINED]
+        me, known = desk.people.identity.user_id, desk.host.commands
+        return Facts(me, who, known, welcome, privacy, stats, model, check, *trained, note=note)
 
 
 async def _silent(text: str, done: float | None = None) -> None:
@@ -221,12 +225,45 @@ def _state(facts: Facts, says: Says) -> list[Block]:
         blocks.append(_section(says.text(facts.model.text)))
     if facts.stats is not None:
         blocks += _fields(facts.stats.fields, says)
+    blocks += _fields(_trained(facts), says)
     if facts.check is not None and facts.check.table is not None:
         lines = [_line(row, says) for row in facts.check.table.rows]
         blocks.append(_raw("\n".join(lines)))
     if doors:
         blocks.append(controls.row(*(_button(number, door, facts) for number, door in enumerate(doors, 10))))
     return blocks
+
+
+def _trained(facts: Facts) -> list[Field]:
+    """Datasets, training runs and releases: how many there are, and what the newest of each is."""
+    answers = (facts.datasets, facts.runs, facts.releases)
+    found: list[Field] = []
+    for (name, newest), answer in zip(_NEWEST.items(), answers, strict=True):
+        if answer is None or not isinstance(answer.data, Sequence):
+            continue
+        data = cast("Sequence[Mapping[str, Any]]", answer.data)
+        found.append(Field(name, f"{len(data):,} · {newest(data[0])}" if data else "none yet"))
+    return found
+
+
+def _dataset(data: Mapping[str, Any]) -> str:
+    return f"`{data['dataset']}`, {data['train']:,} rows to train on"
+
+
+def _run(data: Mapping[str, Any]) -> str:
+    done = f", {data['done']:.0%}" if data["done"] is not None and data["ended_at"] is None else ""
+    return f"run {data['run']} on `{data['dataset'] or 'a deleted dataset'}`: {data['state']}{done}"
+
+
+def _release(data: Mapping[str, Any]) -> str:
+    return f"`{data['answers_with']}` answers, with prompt version {data['prompt_version']}"
+
+
+_NEWEST: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "Datasets": _dataset,
+    "Training runs": _run,
+    "Releases": _release,
+}
 
 
 def _line(row: Sequence[str], says: Says) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from adapters.platforms.base import Access, Answer, Call, Command, Field, Param, Table, Welcome, Who
 from adapters.platforms.slack import controls
-from adapters.platforms.slack.home import BLOCKS, Facts, view
+from adapters.platforms.slack.home import BLOCKS, DOORS, Facts, view
 from bot.commands import every_command
 from bot.services import Services
 from tests.adapters.platforms.discord.interactive import FakeHost, command
@@ -109,8 +109,28 @@ def test_admins_see_how_things_stand_and_the_doors_they_may_open() -> None:
 
 def test_doors_lead_to_commands_there_are() -> None:
     names = {command.name for command in KNOWN}
+    assert {door.command for door in DOORS} <= names
     for button in doors(view(OWNER)).values():
         assert controls.run_of(button["value"]).command in names
+
+
+def test_what_was_trained_is_told_by_the_newest_of_each() -> None:
+    run = {"run": 2, "dataset": "desk:3", "state": "running", "done": 0.4, "ended_at": None}
+    facts = replace(
+        OWNER,
+        datasets=Answer(data=[{"dataset": "desk:3", "train": 1_440}, {"dataset": "desk:2", "train": 9}]),
+        runs=Answer(data=[run]),
+        releases=Answer(data=[{"answers_with": "embedded:base", "prompt_version": 1}]),
+    )
+    said = texts(view(facts))
+    assert "*Datasets*\n2 · `desk:3`, 1,440 rows to train on" in said
+    assert "*Training runs*\n1 · run 2 on `desk:3`: running, 40%" in said
+    assert "*Releases*\n1 · `embedded:base` answers, with prompt version 1" in said
+    ended = {**run, "dataset": None, "state": "failed", "ended_at": 5}
+    said = texts(view(replace(facts, datasets=Answer(data=[]), runs=Answer(data=[ended]))))
+    assert "*Datasets*\nnone yet" in said
+    assert "run 2 on `a deleted dataset`: failed" in said
+    assert "Training runs" not in texts(view(THEIRS))
 
 
 def test_what_was_done_stands_on_top() -> None:

@@ -314,6 +314,12 @@ async def test_app_home_is_where_admins_look(house: Open) -> None:
         home = it.olga.home
         assert home is not None
         assert "# How things stand" in home.shown
+        assert (
+            "*Datasets*\nnone yet\n*Training runs*\nnone yet\n*Releases*\n1 · `scripted:one` answers"
+            in home.shown
+        )
+        await it.olga.clicks(home, "Runs")
+        await it.world.until(lambda: home.shown.startswith("There is no training run yet"))
         await it.olga.clicks(home, "Avatars")
         await it.world.until(lambda: "I have answered under *Messages*." in home.shown)
         assert any("Guide" in each.shown for each in it.told(it.olga, it.olga.direct))
