@@ -31,7 +31,7 @@ from bot.conversation import NOTHING, Heard
 from bot.errors import for_person
 from bot.limits import check_text
 from bot.recovery import Recovery
-from bot.scenes import avatar_of, strand
+from bot.scenes import avatar_of, strand, suggested
 from bot.services import Services
 from storage import audit, avatars, clock, conversations, exchanges, moments, workspaces
 from storage.database import Tx
@@ -75,11 +75,12 @@ class Application:
     async def welcome(self, place: Place) -> Welcome:
         """The avatar of this place, for a platform that greets."""
         avatar, release = await self._services.scenes.speaker(place)
+        asked = await self._services.database.read(lambda tx: suggested(tx, avatar, place.channel))
         model = self._services.conversations.model(release)
         status = model
         if model.startswith("embedded:"):
             status = f"{model} answers only from examples; /model for a language model"
-        return Welcome(avatar.name, avatar.tagline, avatar.colour, avatar.suggestions, status)
+        return Welcome(avatar.name, avatar.tagline, avatar.colour, asked, status)
 
     async def speak(self, message: Message, reply: Reply) -> Spoken:
         """One message in, one reply out; a message that teaches is learnt from instead."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from adapters.platforms.base import Place, UserError, Who
 from bot.guide import Guide, load_guide
-from storage import avatars, channels, conversations, people, releases, workspaces
+from storage import avatars, channels, conversations, examples, people, releases, workspaces
 from storage.avatars import Avatar
 from storage.conversations import Conversation
 from storage.database import Database, Tx
@@ -15,6 +15,12 @@ from storage.exchanges import Exchange
 from storage.people import Person
 from storage.releases import Release
 from storage.workspaces import Workspace
+
+SUGGESTIONS = 3
+"""Questions that an avatar opens with."""
+
+_LOOKED_AT = 100
+_SHORT = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,24 @@ def strand(tx: Tx, workspace: Workspace, place: Place, exchange: Exchange) -> Pl
     other = avatar_of(tx, workspace, place).id != exchange.avatar_id
     avatar = avatars.get(tx, exchange.avatar_id).name if other else place.avatar
     return replace(place, conversation=conversation.key, avatar=avatar)
+
+
+def suggested(tx: Tx, avatar: Avatar, channel: str) -> tuple[str, ...]:
+    """The questions that an avatar opens with: its own, else short ones of its examples that serve in the channel."""
+    if avatar.suggestions:
+        return avatar.suggestions
+    recent = examples.listed(tx, avatar.id, status="approved", limit=_LOOKED_AT)
+    recent.sort(key=lambda example: -example.quality)
+    found: dict[str, str] = {}
+    for example in (*examples.pinned(tx, avatar.id, channel), *recent):
+        text = example.user_text
+        if example.pattern == "question" and example.audience in ("", channel) and _is_short(text):
+            found.setdefault(text.casefold(), text)
+    return tuple(found.values())[:SUGGESTIONS]
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= _SHORT and "\n" not in text
 
 
 def named(tx: Tx, workspace: Workspace, name: str) -> Avatar:

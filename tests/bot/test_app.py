@@ -20,8 +20,9 @@ from bot.guide import load_guide
 from bot.settings import load
 from storage import audit, avatars, clock, examples, people, prompts, releases, workspaces
 from storage.audit import Entry
-from storage.database import Database
+from storage.database import Database, Tx
 from storage.errors import Unusable
+from storage.examples import NewExample
 from tests.bot.theatre import ADA, BOB, ELSEWHERE, HERE, Scripted, Seen, Theatre, as_member, play
 
 
@@ -81,6 +82,49 @@ async def test_a_place_greets(school: Theatre) -> None:
     assert welcome.status == "embedded:base answers only from examples; /model for a language model"
     for suggestion in welcome.suggestions:
         assert (await school.say(suggestion)).known
+
+
+async def test_an_avatar_without_questions_of_its_own_opens_with_those_of_its_examples(
+    theatre: Theatre,
+) -> None:
+    await theatre.command("avatar create", name="Bob", prompt="You are Bob.")
+    await theatre.command("avatar use", name="Bob")
+    assert (await theatre.app.welcome(HERE)).suggestions == ()
+
+    def bring(tx: Tx) -> None:
+        workspace = workspaces.find(tx, HERE.platform, HERE.workspace)
+        assert workspace is not None
+        bob = avatars.find(tx, workspace.id, "Bob")
+        assert bob is not None
+        new = NewExample(
+            workspace.id, bob.id, "", "An answer.", (), pattern="question", status="approved", source="import"
+        )
+        given = (
+            ("How deep is the lake?", 0.9, {}),
+            ("how deep is the lake?", 0.8, {}),
+            ("Where is the wifi password?", 1.0, {}),
+            ("Who has the key?", 1.0, {"audience": HERE.channel}),
+            ("What was said in the other room?", 1.0, {"audience": "elsewhere"}),
+            ("Is it true?", 1.0, {"status": "proposed"}),
+            ("Good morning!", 1.0, {"pattern": "greeting"}),
+            (f"Why {'so ' * 40}long?", 1.0, {}),
+            ("What comes first?", 0.5, {"pinned": True}),
+        )
+        for text, quality, more in given:
+            examples.put(tx, replace(new, user_text=text, quality=quality, source_key=text, **more))
+
+    await theatre.database.write(bring)
+    assert (await theatre.app.welcome(HERE)).suggestions == (
+        "What comes first?",
+        "Who has the key?",
+        "Where is the wifi password?",
+    )
+    there = replace(HERE, channel="garden", conversation="garden", avatar="Bob")
+    assert (await theatre.app.welcome(there)).suggestions == (
+        "What comes first?",
+        "Where is the wifi password?",
+        "How deep is the lake?",
+    )
 
 
 async def test_the_guide_answers_from_its_examples(school: Theatre) -> None:
