@@ -246,7 +246,7 @@ class SlackReply:
         self._drawn = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(_GROWTH_SECONDS):
-                await self._draw_growth(growing(without_half(harmless(text))))
+                await self._draw_growth(growing(harmless(without_half(text))))
         except SlackApiError as error:
             if is_limited(error):
                 self._lane().hold(asked_wait(error))

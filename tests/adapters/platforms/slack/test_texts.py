@@ -44,11 +44,20 @@ def test_what_pings_nobody_stays_as_it_is() -> None:
 def test_a_growing_text_never_takes_back_what_was_shown(text: str) -> None:
     shown = ""
     for end in range(1, len(text) + 1):
-        now = without_half(harmless(text[:end]))
+        now = harmless(without_half(text[:end]))
         if len(now) >= len(shown):
             assert now.startswith(shown)
             shown = now
     assert harmless(text).startswith(shown)
+
+
+@pytest.mark.parametrize(
+    "text", ["Ask @hereabouts or @channels.", "Go <!hereabouts> on", "<@U0ADA> <#C1>", "@everyone's"]
+)
+def test_a_growing_text_goes_on_past_what_could_have_become_a_ping(text: str) -> None:
+    grown = [harmless(without_half(text[:end])) for end in range(1, len(text) + 1)]
+    assert all(harmless(text).startswith(each) for each in grown)
+    assert all(len(grown[at]) >= at - 12 for at in range(len(grown)))
 
 
 def test_markdown_in_slacks_own_markup() -> None:
