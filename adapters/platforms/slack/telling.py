@@ -1,14 +1,14 @@
 """What is said unasked: posted once under one name, and changed in place with its picture.
 
 Slack cannot put another file into a message. A picture is uploaded for nobody, shown by an image block, which Slack lets
-whoever uploaded it do, and deleted once another one is shown instead.
+whoever uploaded it do, and deleted once another one is shown instead. The key of a message says which picture stands in it,
+so that a process which comes later knows that too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
@@ -47,7 +47,6 @@ _GONE = frozenset({"message_not_found", "thread_not_found"})
 _CLOSED = frozenset({"edit_window_closed", "cant_update_message"})
 _UNREADY = "invalid_blocks"
 _TRIES = 5
-_KEPT = 200
 _SECTION = 2_900
 
 
@@ -62,18 +61,17 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """A picture that was uploaded."""
+    """A picture that was uploaded; as text, which is a part of the key of its message, ``F0123.9f8e7d6c5b4a3f2e``."""
 
     file_id: str
-    digest: bytes
-    name: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.file_id}.{self.digest}"
 
 
 class Teller:
-    """Says things unasked, and remembers which pictures stand in them."""
-
-    def __init__(self) -> None:
-        self._pictures: OrderedDict[str, _Picture] = OrderedDict()
+    """Says things unasked."""
 
     async def tell(
         self,
@@ -85,10 +83,15 @@ class Teller:
         name: str = "",
         pings: str = "",
     ) -> str:
-        """Post an answer, or change the message ``instead_of``; returns its key. Raises slack-sdk's errors."""
-        earlier = instead_of.partition(" ")[0]
+        """Post an answer, or change the message ``instead_of``; returns its key, another one with each picture.
+
+        Raises slack-sdk's errors.
+        """
+        earlier, _, kept = instead_of.partition(" ")
+        file_id, _, digest = kept.partition(".")
+        before = _Picture(file_id, digest) if file_id and digest else None
         made = shown(replace(answer, picture=None))
-        picture = await self._uploaded(wire, answer.picture, self._pictures.get(earlier))
+        picture = await self._uploaded(wire, answer.picture, before)
         # What stands for a message that is gone is not that message again.
         own = f"{name}/{earlier}" if name and earlier else name
 
@@ -97,23 +100,24 @@ class Teller:
                 return key
             return await _posted(wire, spot, made, _calling(blocks, made, pings), own)
 
-        key = await _with_picture(wire, made, picture, attempt)
-        await self._shown(wire, key, earlier, picture)
+        alt = _alt(answer.picture) if answer.picture else ""
+        key = await _with_picture(wire, made, picture, alt, attempt)
+        if before is not None and (picture is None or picture.file_id != before.file_id):
+            await wire.hint("files.delete", file=before.file_id)
         for file in made.files:
             await wire.client.files_upload_v2(
                 channel=spot.channel_id, thread_ts=spot.thread_ts, content=file.data, filename=file.name
             )
-        return key
+        return f"{key} {picture}" if picture is not None else key
 
     async def _uploaded(self, wire: Wire, picture: File | None, there: _Picture | None) -> _Picture | None:
         """The picture at Slack; ``None`` without one, or where Slack does not take it, since the words matter more."""
         if picture is None:
             return None
-        digest = hashlib.blake2b(picture.data, digest_size=16).digest()
+        digest = hashlib.blake2b(picture.data, digest_size=8).hexdigest()
         if there is not None and there.digest == digest:
             return there
-        name = file_name(picture.name)
-        alt = name.rpartition(".")[0] or name
+        name, alt = file_name(picture.name), _alt(picture)
 
         async def attempt() -> str:
             sent = await wire.client.files_upload_v2(
@@ -128,21 +132,17 @@ class Teller:
             why = error_code(error) if isinstance(error, SlackApiError) else type(error).__name__
             log.warning("a picture is not shown", error=why)
             return None
-        return _Picture(file_id, digest, alt) if file_id else None
+        return _Picture(file_id, digest) if file_id else None
 
-    async def _shown(self, wire: Wire, key: str, earlier: str, picture: _Picture | None) -> None:
-        """Remember what stands there now, and delete what stood there before."""
-        before = self._pictures.pop(earlier, None)
-        if picture is not None:
-            self._pictures[key] = picture
-            while len(self._pictures) > _KEPT:
-                self._pictures.popitem(last=False)
-        if before is not None and (picture is None or picture.file_id != before.file_id):
-            await wire.hint("files.delete", file=before.file_id)
+
+def _alt(picture: File) -> str:
+    """What the picture is called where it cannot be seen."""
+    name = file_name(picture.name)
+    return name.rpartition(".")[0] or name
 
 
 async def _with_picture(
-    wire: Wire, made: Shown, picture: _Picture | None, attempt: Callable[[Blocks], Awaitable[T]]
+    wire: Wire, made: Shown, picture: _Picture | None, alt: str, attempt: Callable[[Blocks], Awaitable[T]]
 ) -> T:
     """Do it with the picture, which Slack takes some seconds to look through; without it where it never does."""
     blocks = made.blocks
@@ -150,7 +150,7 @@ async def _with_picture(
         image = {
             "type": "image",
             "slack_file": {"id": picture.file_id},
-            "alt_text": picture.name,
+            "alt_text": alt,
         }
         place = next((at for at, each in enumerate(blocks) if each["type"] == "actions"), len(blocks))
         pause = wire.tempo.retry
