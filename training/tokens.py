@@ -9,8 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from adapters.vendors.estimate import count_tokens
 from training.rows import Row
+
+log = structlog.get_logger()
 
 _OVERHEAD: Final = 4
 """Tokens around each message: three for its separators and one for its role.
@@ -90,9 +94,11 @@ def _folder(folder: Path) -> Counter | None:
         tokenizers: Any = importlib.import_module("tokenizers")
     except ImportError:
         return None
+    path = folder / "tokenizer.json"
     try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception:  # noqa: BLE001 the library raises nothing narrower; an estimate serves as well
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 the library raises nothing narrower; an estimate serves as well
+        log.warning("tokenizer cannot be read, tokens are estimated", path=str(path), error=str(error))
         return None
 
     def count(text: str) -> int:

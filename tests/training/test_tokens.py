@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from adapters.vendors.estimate import count_tokens
 from training import tokens
@@ -181,7 +182,12 @@ def test_the_tokenizer_of_a_folder_is_used(tmp_path: Path) -> None:
     assert counter.count("where \ud800") == 2
 
 
-def test_a_folder_with_a_broken_tokenizer_is_estimated(tmp_path: Path) -> None:
+def test_a_folder_with_a_broken_tokenizer_is_estimated_and_told_of(tmp_path: Path) -> None:
     pytest.importorskip("tokenizers", reason="the train extra is not installed")
     (tmp_path / "tokenizer.json").write_text("{")
-    assert not tokens.counter("local", str(tmp_path)).exact
+    with capture_logs() as logs:
+        assert not tokens.counter("local", str(tmp_path)).exact
+    assert [(each["log_level"], each["path"]) for each in logs] == [
+        ("warning", str(tmp_path / "tokenizer.json"))
+    ]
+    assert "EOF" in logs[0]["error"]
