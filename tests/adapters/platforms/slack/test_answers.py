@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any, cast
 
 from hypothesis import given
@@ -70,17 +71,36 @@ def test_a_narrow_table_is_a_real_one() -> None:
     )
 
 
-def test_a_wide_table_is_code_with_aligned_columns() -> None:
-    table = Table(("no.", "question"), tuple((str(number), "words " * 20) for number in range(3)))
-    text = shown(Answer(table=table)).text
-    assert text.startswith("```\nno.  question")
-    assert text.endswith("```")
+def test_a_wide_table_is_a_list_that_a_phone_can_show() -> None:
+    table = Table(
+        ("", "no.", "by", "question"), (("●", "3", "Ada", "words " * 20), ("", "2", "", "Why *so*?"))
+    )
+    assert shown(Answer(table=table)).text == (
+        f"- **●** · **no.** 3 · **by** Ada  \n  **question** {('words ' * 20).strip()}\n"
+        "- **no.** 2  \n  **question** Why \\*so\\*?"
+    )
+
+
+def test_a_wide_table_of_few_columns_needs_no_headings() -> None:
+    table = Table(
+        ("", "what", "in plain words"), (("hint", "notices", f"give `/notices here` {'now ' * 20}"),)
+    )
+    assert shown(Answer(table=table), says=SAYS).text.startswith(
+        "- **hint · notices** — give `/understudy notices here` now"
+    )
 
 
 def test_commands_in_a_table_are_written_as_they_are_given_here() -> None:
-    table = Table(("what", "hint"), (("notices", "give `/notices here`"), ("odd", "a ` and *b*")))
+    table = Table(
+        ("what", "hint"),
+        (("notices", "give `/notices here`"), ("odd", "a ` and *b*"), ("code", "`a_b|c` _d_")),
+    )
     lines = shown(Answer(table=table), says=SAYS).text.splitlines()
-    assert lines[2:] == ["| notices | give `/understudy notices here` |", "| odd | a \\` and \\*b\\* |"]
+    assert lines[2:] == [
+        "| notices | give `/understudy notices here` |",
+        "| odd | a \\` and \\*b\\* |",
+        "| code | `a_b\\|c` \\_d\\_ |",
+    ]
 
 
 def test_an_empty_table_says_so() -> None:
@@ -91,7 +111,7 @@ def test_what_a_table_leaves_out_is_in_a_file_without_formulas() -> None:
     rows = tuple((str(number), "words " * 60, '=HYPERLINK("x")') for number in range(200))
     message = shown(Answer("All of them.", table=Table(("no.", "question", "answer"), rows)))
     assert len(message.text) <= MESSAGE
-    assert message.text.endswith("_Everything is in table.csv._")
+    assert re.search(r"… and 1\d\d more rows\.\n\n_Everything is in table\.csv\._\Z", message.text)
     [file] = message.files
     read = list(csv.reader(io.StringIO(file.data.decode())))
     assert len(read) == 201
