@@ -13,6 +13,7 @@ from adapters.platforms.splitting import tidy
 _MARK = re.compile(r"<([@#!]?)([^<>|\n]+)(?:\|([^<>\n]*))?>")
 _PERSON = re.compile(r"<@([UW][A-Z0-9]+)")
 _ROOM = re.compile(r"<#([CGD][A-Z0-9]+)(?:\|)?>")
+_TEAM = re.compile(r"<!subteam\^(S[A-Z0-9]+)>")
 _GAP = re.compile(r" {2,}")
 _START = re.compile(r"^[\s,:;]+")
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
@@ -42,8 +43,7 @@ async def readable(text: str, people: People) -> str:
     """What somebody wrote as Markdown that one would read aloud, without the mention of the avatar."""
     if "<" in text:
         me = people.identity.user_id
-        names, rooms = await _looked_up(text, people)
-        marks = _Marks(me, names, rooms)
+        marks = _Marks(me, *await _looked_up(text, people))
         text = _MARK.sub(marks.spoken, text)
         if marks.addressed:
             text = _GAP.sub(" ", _START.sub("", text))
@@ -52,23 +52,34 @@ async def readable(text: str, people: People) -> str:
     return tidy(unescape(text))
 
 
-async def _looked_up(text: str, people: People) -> tuple[Mapping[str, str], Mapping[str, str]]:
+async def _looked_up(
+    text: str, people: People
+) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
+    """What the people, the channels and the user groups are called that a text names by their ids alone."""
     ids = {each for each in _PERSON.findall(text) if each != people.identity.user_id}
-    rooms = set(_ROOM.findall(text))
-    if not ids and not rooms:
-        return {}, {}
+    rooms, teams = set(_ROOM.findall(text)), set(_TEAM.findall(text))
+    if not ids and not rooms and not teams:
+        return {}, {}, {}
     named = await asyncio.gather(*(people.name_of(each) for each in ids))
     found = await asyncio.gather(*(people.room_of(each) for each in rooms))
-    return dict(zip(ids, named, strict=True)), {each.id: each.name for each in found}
+    handles = await asyncio.gather(*(people.handle_of(each) for each in teams))
+    return (
+        dict(zip(ids, named, strict=True)),
+        {each.id: each.name for each in found},
+        dict(zip(teams, handles, strict=True)),
+    )
 
 
 class _Marks:
     """Reads the marks of one message."""
 
-    def __init__(self, me: str, names: Mapping[str, str], rooms: Mapping[str, str]) -> None:
+    def __init__(
+        self, me: str, names: Mapping[str, str], rooms: Mapping[str, str], teams: Mapping[str, str]
+    ) -> None:
         self._me = me
         self._names = names
         self._rooms = rooms
+        self._teams = teams
         self.addressed = False
 
     def spoken(self, mark: re.Match[str]) -> str:
@@ -81,7 +92,8 @@ class _Marks:
         if sort == "#":
             return "#" + (label.removeprefix("#") or self._rooms.get(what) or "channel")
         if sort == "!":
-            return label or _SPECIAL.get(what, "")
+            handle = self._teams.get(what.removeprefix("subteam^"))
+            return label or (f"@{handle}" if handle else _SPECIAL.get(what, ""))
         bare = what.partition(":")[2] if what.startswith(("mailto:", "tel:")) else what
         if not label or label in (what, bare) or what.endswith(f"//{label}"):
             return bare

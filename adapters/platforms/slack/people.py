@@ -62,6 +62,14 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class _Groups:
+    """The user groups: ``of`` each person, by id and by handle, and the ``handles`` by id."""
+
+    of: Mapping[str, frozenset[str]]
+    handles: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Rung:
     """What makes somebody this level: any of these roles, being one of these people, or in one of these groups."""
 
@@ -132,7 +140,7 @@ class People:
         self.identity = identity
         self._people: _Kept[Person] = _Kept(_PEOPLE, self._person, lambda key: Person(key, key, known=False))
         self._rooms: _Kept[Room] = _Kept(_CHANNELS, self._room, lambda key: Room(key, "", kind_by_id(key)))
-        self._groups: _Kept[Mapping[str, frozenset[str]]] = _Kept(1, self._members, lambda _: {})
+        self._groups: _Kept[_Groups] = _Kept(1, self._members, lambda _: _Groups({}, {}))
 
     async def who_of(self, user_id: str, *, anew: bool = False) -> Who:
         """Somebody with their name and level; ``anew`` asks Slack again, as for commands that only some may give."""
@@ -157,9 +165,9 @@ class People:
             return "im"
         return (await self._rooms.get(channel_id)).kind
 
-    async def groups_of(self, user_id: str) -> frozenset[str]:
-        """The user groups somebody is in, by id and by handle."""
-        return await self._groups_of(user_id, anew=False)
+    async def handle_of(self, group_id: str) -> str:
+        """What a user group is called; empty where Slack does not say."""
+        return (await self._groups.get("")).handles.get(group_id, "")
 
     def is_own(self, user_id: str | None, bot_id: str | None = None) -> bool:
         """Whether it is the avatar itself."""
@@ -188,8 +196,9 @@ class People:
         return Access.MEMBER
 
     async def _groups_of(self, user_id: str, *, anew: bool) -> frozenset[str]:
+        """The user groups somebody is in, by id and by handle."""
         found = await self._groups.get("", anew=anew)
-        return found.get(user_id, frozenset())
+        return found.of.get(user_id, frozenset())
 
     async def _person(self, user_id: str) -> Person | None:
         response = await self._client.users_info(user=user_id)
@@ -231,14 +240,16 @@ class People:
             kind = "group"
         return Room(channel_id, str(channel.get("name") or ""), kind)
 
-    async def _members(self, _: str) -> Mapping[str, frozenset[str]] | None:
+    async def _members(self, _: str) -> _Groups | None:
         response = await self._client.usergroups_list(include_users=True)
         found: dict[str, set[str]] = {}
+        handles: dict[str, str] = {}
         for group in response.get("usergroups") or ():
-            names = {str(group["id"]), str(group.get("handle") or "").casefold()} - {""}
+            key, handle = str(group["id"]), str(group.get("handle") or "")
+            handles[key] = handle
             for user_id in group.get("users") or ():
-                found.setdefault(str(user_id), set()).update(names)
-        return {user_id: frozenset(names) for user_id, names in found.items()}
+                found.setdefault(str(user_id), set()).update({key, handle.casefold()} - {""})
+        return _Groups({user_id: frozenset(names) for user_id, names in found.items()}, handles)
 
 
 def check_access(options: Options) -> None:

@@ -165,6 +165,18 @@ async def test_slacks_markup_is_read() -> None:
         assert s.host.messages[0].text == "**so** <3 [this](https://x.org) https://y.org @here :wave: `a*b*c`"
 
 
+async def test_who_is_named_is_read_by_name_and_looked_up_once() -> None:
+    async with stage() as s:
+        [group] = s.world.groups.values()
+        named = f"ask <!subteam^{group.id}>, <!subteam^S0|@others>, <@{s.brian}> in <#{s.general}> or <!subteam^S9>"
+        for _ in range(2):
+            await s.says(named, channel=s.direct)
+        await s.replies(2)
+        read = "ask @helpers, @others, @Brian in #general or"
+        assert [message.text for message in s.host.messages] == [read, read]
+        assert len(s.calls("usergroups.list")) == 1
+
+
 async def test_what_was_taught_or_declined_is_said_in_short() -> None:
     async def speech(message: Message, reply: Reply) -> Spoken:
         offer = Answer("May I learn from this?") if message.text == "teach" else None
