@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from adapters.platforms.base import Access, Answer, Call, Command, Field, Param, Table, UserError
+from adapters.platforms.usage import quote
 from bot.scenes import named
 from bot.services import Services
 from storage import audit, avatars, channels, examples, releases, workspaces
@@ -164,7 +165,8 @@ async def _create(services: Services, call: Call) -> Answer:
     except Duplicate:
         raise UserError(f"There is an avatar named {name!r} already; choose another name.") from None
     return Answer(
-        f"{avatar.name} is here, with prompt version 1 and release 1. `/avatar use {avatar.name}` puts it in this channel.",
+        f"{avatar.name} is here, with prompt version 1 and release 1. "
+        f"`/avatar use {quote(avatar.name)}` puts it in this channel.",
         data={"name": avatar.name, "id": avatar.id},
     )
 

@@ -181,6 +181,7 @@ async def test_an_avatar_is_created_with_its_first_release(theatre: Theatre) -> 
         colour="#123abc",
     )
     assert told(answer)["name"] == "Zed the Second"
+    assert '`/avatar use "Zed the Second"` puts it in this channel.' in answer.text
     zed = await theatre.database.read(lambda tx: avatars.get(tx, str(told(answer)["id"])))
     assert (zed.tagline, zed.colour) == ("a Z", "#123abc")
     (release,) = await theatre.database.read(lambda tx: releases.listed(tx, zed.id))
