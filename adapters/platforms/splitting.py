@@ -121,7 +121,9 @@ def _best(window: str, following: str, *, inside: bool) -> int:
             else opened
         )
         if fences and before >= 0.4 * size:
-            return before
+            # What introduces the code goes with it.
+            lead = _LEADS.search(window, 0, before)
+            return lead.start() if lead and lead.start() >= 0.4 * size else before
         # Not back to where the code began: a part with nothing in it helps nobody.
         return _within_code(window, size, opened)
     for at in _outside(window, size, following, fences, inside=inside):

@@ -99,6 +99,14 @@ def test_lists_are_cut_between_their_items() -> None:
     assert all(part.startswith("- item") and part.endswith("second line") for part in parts)
 
 
+@pytest.mark.parametrize("lead", ["## How it is done", "This is how it is done:", "**How it is done:**"])
+def test_what_introduces_code_stays_with_it(lead: str) -> None:
+    block = f"{lead}\n\n```python\n" + "print('x')\n" * 90 + "```"
+    parts = split("A word before it. " * 75 + "\n\n" + block)
+    assert len(parts) == 2
+    assert parts[1] == block
+
+
 def test_a_heading_stays_with_what_it_is_above() -> None:
     text = "word " * 350 + "\n\n## What comes next\n\n" + "word " * 300
     first, second = split(text)
