@@ -47,6 +47,27 @@ MEMBERS = ("Ann Smith", "Will", "xX_dragon")
         ("thanks ann smith", "name", "ann smith"),
         ("hi Will, hello", "name", "Will"),
         ("and xx_DRAGON too", "name", "xx_DRAGON"),
+        ("email=Ann.B@example.org", "email", "Ann.B@example.org"),
+        ("メールはann@example.orgです", "email", "ann@example.org"),
+        ("Tel:0301234567", "phone", "0301234567"),
+        ("**+44 7700 900123**", "phone", "+44 7700 900123"),
+        ("電話番号は03-1234-5678です", "phone", "03-1234-5678"),
+        ("Tel. 22.20.81.95", "phone", "22.20.81.95"),
+        ("call +44 7700\n900123", "phone", "+44 7700\n900123"),
+        ('{"phone": "467 3395"}', "phone", "467 3395"),
+        ("Mia | 56211752 | c/o example@", "phone", "56211752"),
+        ("from 4980 3540 8682 4536 783", "card", "4980 3540 8682 4536 783"),
+        ("4111.1111.1111.1111", "card", "4111.1111.1111.1111"),
+        ("+992 372 12 3147", "phone", "+992 372 12 3147"),
+        ("Web: booksgarcia.studio", "link", "booksgarcia.studio"),
+        ("Website:\n\nrossi-smith.pl", "link", "rossi-smith.pl"),
+        ("пример.рф is up", "link", "пример.рф"),
+        ("t.me/+AbCdEf123", "secret link", "t.me/+AbCdEf123"),
+        ("PASSWORD='hunter two'", "secret", "hunter two"),
+        ("mysql --password hunter2", "secret", "hunter2"),
+        ("contraseña: s3creto", "secret", "s3creto"),
+        ("AKIAIOSFODNN7EXAMPLE:" + "a1B2" * 10, "secret", "AKIAIOSFODNN7EXAMPLE:" + "a1B2" * 10),
+        ("gsk_" + "aB1d" * 13, "secret", "gsk_" + "aB1d" * 13),
     ],
 )  # fmt: skip
 def test_is_found(text: str, kind: str, value: str) -> None:
@@ -63,6 +84,10 @@ def test_is_found(text: str, kind: str, value: str) -> None:
         "Will you? Art is long. @everyone @property it works.It is done.so std::vector http://localhost:8000 127.0.0.1",
         "password: required. The token is wrong. My secret: I love tea. api_key=YOUR_API_KEY",
         "<:wave:123456789012345678> <t:1700000000:R> card 4111111111111112 370 3911 Fourth Avenue",
+        "The laptop.it was new. I see it.in 2007 we did.so there.",
+        "guild.id, order.pk, java.io and Safari.app, lib.rs/main.rs, git@github.com:ann/talk.git",
+        "order number is 7163484634, 9139288751 seconds, bytes: 9712572023, (1820-1812), 43.739.195, 0101 1010 0110",
+        "version 1.2.3.4, works with 4.2.1.0 or newer, EAN 4012276133254, key-takeaways-from-2024",
     ],
 )
 def test_is_left(text: str) -> None:
@@ -76,6 +101,26 @@ def test_one_value_has_one_placeholder_in_a_conversation() -> None:
     assert scope.found == Counter(email=4, name=2)
     assert Redactor().scope().redact("c@d.org") == "[email 1]"
     assert Redactor().scope().redact("[email 1] a@b.org") == "[email 1] [email 2]"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "plain"),
+    [
+        ("card ４１１１ １１１１ １１１１ １１１１", "card", "card 4111 1111 1111 1111"),
+        ("DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "iban", "DE89 3704 0044 0532 0130 00"),
+        ("+44\u200b7700\u200b900123", "phone", "+447700900123"),
+        ("هاتف: ٠٩٠ ١٢٣٤ ٥٦٧٨", "phone", "090 1234 5678"),
+        ("a\u00adnn@exam\u200bple.org", "email", "ann@example.org"),
+        ("555\u2011123\u20114567 is mine", "phone", "555-123-4567 is mine"),
+        ("my 1️⃣0️⃣.2️⃣0️⃣.3️⃣0️⃣.4️⃣0️⃣", "ip", "10.20.30.40"),
+        ("thanks Ann\u200b Smith", "name", "thanks Ann Smith"),
+    ],
+)
+def test_what_unicode_spells_otherwise_has_the_same_placeholder(text: str, kind: str, plain: str) -> None:
+    scope = Redactor(MEMBERS).scope()
+    scope.redact(plain)
+    assert scope.redact(text).count(f"[{kind} 1]") == 1
+    assert scope.found == Counter({kind: 2})
 
 
 def test_public_links_may_stay() -> None:
@@ -126,6 +171,14 @@ def test_redacting_again_changes_nothing_and_the_rest_stays(text: str) -> None:
         "-----BEGIN ",
         "_",
         "see a.it ",
+        "+44 7\n1",
+        "\u200b1",
+        "日a@",
+        "eyJa.",
+        "curl -u a:",
+        "password is '",
+        "| 1 ",
+        "a.com/(",
         "1 (",
         "Ann ",
     ],

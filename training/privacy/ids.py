@@ -15,11 +15,10 @@ MENTION = re.compile(
     r"|[@#]([UWCDGTB][A-Z0-9]{5,14})(?:\|[^<>\n]{0,120})?|!subteam\^(S[A-Z0-9]{5,14})(?:\|[^<>\n]{0,120})?)>"
 )
 KEPT = re.compile(r"<(?:a?:\w{1,40}:\d{15,21}|t:-?\d{1,14}(?::[a-zA-Z])?|id:\w{1,20})>")
-SNOWFLAKE = re.compile(r"(?<![\w.,$€£#/:-])[0-9]{17,20}(?![\w%]|[.,][0-9])")
+SNOWFLAKE = re.compile(r"[1-9][0-9]{16}(?<![\w.,$€£#/:-][0-9]{17})[0-9]{0,2}(?![\w%]|[.,][0-9])")
 # A letter for the kind and random capitals and digits; a word in capitals with a number behind it is none.
 SLACK = re.compile(r"(?<![\w/.-])[UWCTDG](?=[A-Z]{0,12}\d)[A-Z0-9]{8,11}(?![\w-])")
 _NINE = re.compile(r"[UWCTDG][A-Z0-9]{8}")
-_SEVENTEEN = re.compile(r"[0-9]{17}")
 _WORD_AND_NUMBER = re.compile(r"[A-Z]{2,}\d+")
 
 HANDLE = re.compile(r"(?<![\w@/.`~\\])@(?=[\w.-]{0,31}[^\W\d_])\w[\w.-]{0,31}(?:@[\w-]{1,63}\.[\w.-]{2,63})?")
@@ -39,13 +38,14 @@ def mentions(text: str) -> Iterator[Span]:
         yield Span(match.start(), match.end(), "id", next(filter(None, match.groups())))
 
 
-def bare_ids(text: str, first: int = 0) -> Iterator[Span]:
-    """Ids on their own: snowflakes of 17 to 20 digits, Slack's of nine to twelve capitals and digits.
-
-    The first digit is at ``first`` or behind.
-    """
-    for match in SNOWFLAKE.finditer(text, first) if _SEVENTEEN.search(text, first) else ():
+def snowflakes(text: str, first: int = 0) -> Iterator[Span]:
+    """Discord's ids on their own, of 17 to 19 digits; the first digit of the text is at ``first`` or behind."""
+    for match in SNOWFLAKE.finditer(text, first):
         yield Span(match.start(), match.end(), "id", match.group())
+
+
+def slack_ids(text: str, first: int = 0) -> Iterator[Span]:
+    """Slack's ids on their own: nine to twelve capitals and digits, the first of these at ``first`` or behind."""
     begin = max(0, first - 13)  # capitals before the digit
     for match in SLACK.finditer(text, begin) if _NINE.search(text, begin) else ():
         if not _WORD_AND_NUMBER.fullmatch(match.group()):

@@ -4,61 +4,62 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
 
+from training.privacy.endings import COUNTRIES, FILES, LIKELY, SECOND, SURE, UNSURE, WORDS
 from training.privacy.spans import Span
 from training.privacy.words import COMMON
 
 _LOCAL = re.compile(r"[\w.+%&'=~-]{1,64}")
+# Scripts without spaces between words.
+_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+_ASCII_END = re.compile(r"[A-Za-z0-9.+%&'=~_-]+$")
+_UNSPACED_ANY = re.compile(f"[{_UNSPACED}]")
+_ASCII_HOST = re.compile(rf"@(?:[A-Za-z0-9-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}(?=[{_UNSPACED}])")
 _HOST = re.compile(r"@((?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_][\w-]{1,23})")
 
 LINK = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+-]{1,14}://[^\s<>\"`{}|\\^\[\]\u200b]{1,4000}")
 _AUTHORITY = re.compile(r"([A-Za-z][A-Za-z0-9+-]{1,14})://(?:([^\s/?#@]*)@)?([^\s/?#]*)([^\s]*)")
 # Query parameters that let whoever holds the link in: names used by S3, GCS, Azure, OAuth and what people make themselves.
 _SECRET_QUERY = re.compile(
-    r"(?i)[?&#;](?:[\w.-]{0,24}[_.-])?(?:access_?token|auth_?token|id_?token|refresh_?token|token|api_?key|apikey|key|secret|"
-    r"signature|sig|password|passwd|pwd|auth|code|session(?:_?id)?|sid|credential|jwt|invite|hm)=[^&#\s]{4}"
+    r"(?i)[?&#;](?:[\w.-]{0,24}[_.-])?(?:access_?token|auth_?token|id_?token|refresh_?token|token|api_?key|apikey|(?:rl|resource)?key|"
+    r"secret|signature|sig|password|passwd|passcode|pwd|otp|auth|code|session(?:_?id)?|sid|credential|jwt|invite|hm)=[^&#\s]{4}"
 )
 _SECRET_PATH = re.compile(
     r"(?i)^(?:discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|(?:\w+\.)?discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|"
     r"hooks\.slack\.com/|hooks\.zapier\.com/|[\w.-]+\.webhook\.office\.com/|maker\.ifttt\.com/.*/key/|"
-    r"api\.telegram\.org/(?:file/)?bot\d|discord\.gg/|discord(?:app)?\.com/invite/|join\.slack\.com/|chat\.whatsapp\.com/)"
+    r"api\.telegram\.org/(?:file/)?bot\d|discord\.gg/|discord(?:app)?\.com/invite/|join\.slack\.com/|chat\.whatsapp\.com/|"
+    r"t\.me/(?:\+|joinchat/)|(?:[\w-]+\.)?zoom\.us/j/|meet\.google\.com/)"
 )
 
-# Names without a scheme need an ending that nobody uses for anything else ...
-_SURE: Final = frozenset(
-    """com org net edu gov mil biz mobi museum xyz co tv gg eu uk de fr nl ch au ca nz jp kr cn br ru ua cz dk fi
-    se hu gr ie il mx ar cl tr tw hk sg th vn za lt lv ee hr bg ro lu cy mt ir eg tn ng ke uy pe ve cr cu hn ni
-    kz uz ge az io""".split()
-)
-# ... or are English words, endings of files, or what programs call things (`self.name`): then the rest must look like one.
-_UNSURE: Final = frozenset(
-    """is it in so to no me my am as at be us ai md py rs sh pl cc do by la tk ml ps st es pm tf ws ly vc mn pk ph
-    id pa ma al ba fm si sk li ec bo gt sv int info name pro travel jobs online site website store shop blog app
-    dev tech cloud space club agency design digital email media network news social software solutions studio
-    systems team university wiki world zone pt xn gl fo mk ac ae af ag sc sn sr su sy tc td tg tj tl tm ug va vu
-    wf ye zm zw bd bf bh bi bj bn bs bt bw bz cd cf cg ci ck cm cv cx dj dm dz er et fj fk ga gd gf gh gi gm gn
-    gp gq gs gu gw gy hm ht im iq je jm jo kg kh ki km kn kp kw ky lb lc lk lr ls mc mg mh mm mo mp mq mr ms mu
-    mv mw mz nc ne nf np nr nu om pf pg pn pr pw qa re rw sa sb sd""".split()
-)
 BARE = re.compile(
-    r"(?<![\w@./\\$~#-])(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[^\W\d_]{2,14}(?![\w(@\\]|[.-]\w)(?::\d{2,5}(?!\d))?"
+    r"(?<![\w@./\\$~#-])(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}(?:[^\W\d_]{2,14}|xn--[a-z0-9-]{2,40})(?![\w(@\\]|[.-]\w)(?::\d{2,5}(?!\d))?"
     r"(?:/[^\s<>\"`{}|\\^\[\]]{0,2000})?"
 )
 DOT = re.compile(r"\.(?<=[^\W_]\.)[^\W\d_]{2}")  # begins with the dot: only where one is does it look around
-_FILES = frozenset("py rs md sh pl so cc ps mm app".split())
-# Before these, what is no English word and no name of a programmer's is an address; "done.it" is none.
-_COUNTRIES = (frozenset(each for each in _UNSURE if len(each) == 2) | {"info"}) - _FILES
+# What code names its objects: `std.io` and `req.app` are no addresses.
 _CODE = frozenset(
-    "self this logger log logging console args kwargs obj req res ctx std math async await numpy torch".split()
+    """self this logger log logging console args kwargs obj req res ctx std sys math async await numpy np pd plt torch tf
+    java javax kotlin scipy skimage sklearn tokio redux express router window document node guild author member msg evt elem
+    cls props params config cfg settings env util utils""".split()
 )
-_SECOND = frozenset("co com net org gov edu ac or ne go".split())
 # Things that are called like a domain.
 _NAMES = frozenset("asp.net vb.net ado.net ml.net paint.net socket.io draw.io crates.io".split())
-_CUE = re.compile(
-    r"(?i)(?:web ?sites?|home ?page|pages?|blog|domains?|sites?|url|link|visit|browse|go to|online|www|host(?:ed)?|"
-    r"server|see|check out|webseite|sitio|sito|https?)\b[^\n\[\]]{0,12}$"
+# What a site calls its parts.
+_PARTS = frozenset(
+    "blog shop store mail docs api en de fr es it m my app dev status forum wiki news help portal login web cdn".split()
 )
+_CUE = re.compile(
+    r"(?i)(?:web(?: ?(?:sites?|shop|page|seite))?|home ?page|pages?|blog|domains?|sites?|url|link|visit|browse|go to|"
+    r"online|www|host(?:ed)?|server|see|seen|check out|look at|found on|found it on|sitio|sito|https?|сайт|サイト|网站|網站)"
+    r"(?![^\W_])(?:[^\w\n\[\]]{1,4}(?:is|at|on|in|to|was|the|my|our|their|here|now)){0,2}"
+    r"(?:[^\w\n\[\]]{1,4}|[ \t]?:\s{1,4})$"
+)
+_ADDRESS_CUE = re.compile(
+    r"(?i)(?:web ?(?:sites?|page|seite)?|home ?page|site|domain|visit|browse(?: to)?|go to|url|www|"
+    r"blog|source|link|portfolio|shop at)(?:\W{1,3}(?:is|at|on))?[^\w\n\[\]]{1,4}$"
+)
+# The rest of a sentence, behind what would be its first word: ".it was", ".in 2007", ".it's", ".as, always".
+_SENTENCE = re.compile(r"[ \u00a0][\w\"'(]|['’,]")
 
 
 def emails(text: str) -> Iterator[Span]:
@@ -69,9 +70,15 @@ def emails(text: str) -> Iterator[Span]:
         # Read backwards: a pattern that began with the local part would try every start of a long run.
         local = _LOCAL.match(text[max(0, at - 64) : at][::-1]) if host else None
         if host and local:
-            name = local.group()[::-1].lstrip(".'=&%")
-            if name:
-                start, end = at - len(name), host.end()
+            name = re.split("[=&]", local.group()[::-1])[-1].lstrip(".'%")  # "email=ann@example.org"
+            end = host.end()
+            # Where words are not put apart, the sentence around goes on: "メールはann@example.orgです".
+            if name and _UNSPACED_ANY.search(name) and (latin := _ASCII_END.search(name)):
+                name = latin.group()
+            if not host.group().isascii() and (latin := _ASCII_HOST.match(text, at)):
+                end = latin.end()
+            if name and name != "git":  # who logs in to fetch a repository
+                start = at - len(name)
                 yield Span(start, end, "email", text[start:end].lower())
                 at = end - 1
         at = text.find("@", at + 1)
@@ -106,7 +113,9 @@ def domains(text: str, every: bool) -> Iterator[Span]:
         secret = bool(slash) and (
             _SECRET_PATH.match(found) is not None or _SECRET_QUERY.search(path) is not None
         )
-        if (secret or every) and _is_domain(text, match.start(), name, bool(slash and path)):
+        if (secret or every) and _is_domain(
+            text, match.start(), match.start() + len(found), name, slash + path
+        ):
             kind = "secret link" if secret else "link"
             yield Span(match.start(), match.start() + len(found), kind, found.lower().removesuffix("/"))
 
@@ -122,7 +131,7 @@ def _trimmed(found: str) -> str:
     return found
 
 
-def _is_domain(text: str, start: int, host: str, path: bool) -> bool:
+def _is_domain(text: str, start: int, end: int, host: str, path: str) -> bool:
     labels = host.split(".")
     last = labels[-1]
     lowered = host.lower()
@@ -131,16 +140,33 @@ def _is_domain(text: str, start: int, host: str, path: bool) -> bool:
     last = last.lower()
     if labels[0].lower() == "www" and len(labels) > 2:
         return True
-    if last in _SURE:
-        return len(labels[-2]) > 1 or len(labels) > 2 or path
-    if last not in _UNSURE:
-        return False
-    if path or (len(labels) > 2 and labels[-2].lower() in _SECOND):
-        return last not in _FILES or len(labels) > 2
     name = labels[-2]
-    # CamelCase or a hyphen is nobody's sentence; otherwise something before must say that an address comes.
-    if any(char.isupper() for char in name[1:]) and not name.isupper():
-        return last not in _FILES
-    if last in _COUNTRIES and len(name) > 3 and name.lower() not in COMMON and name.lower() not in _CODE:
+    known = name.lower() in COMMON or labels[0].lower() in _CODE or name.lower() in _CODE
+    if labels[0].lower() in _CODE and last not in ("com", "org"):
+        return False
+    if last in SURE or last.startswith("xn--"):
+        return len(name) > 1 or len(labels) > 2 or len(path) > 1
+    if last not in UNSURE and last not in LIKELY:
+        return False
+    said = text[max(0, start - 40) : start].rpartition("]")[2]
+    if last in FILES:  # "main.rs/lib.rs" are two
+        folder = len(path) > 1 and path.rpartition(".")[2] not in FILES
+        return folder or _ADDRESS_CUE.search(said) is not None
+    if len(path) > 1 or (len(labels) > 2 and labels[-2].lower() in SECOND):
         return True
-    return _CUE.search(text[max(0, start - 40) : start].rpartition("]")[2]) is not None
+    # CamelCase is nobody's sentence, nor are hyphens before an ending that is no word ("well-known.it").
+    camel = any(char.isupper() for char in name[1:]) and not name.isupper()
+    if camel and (last not in WORDS or text[end : end + 1] != " "):
+        return True
+    if len(labels) > 2 and labels[0].lower() in _PARTS and (last in COUNTRIES or last in LIKELY):
+        return True
+    if not known and len(name) > 1:
+        if last not in WORDS and ("-" in name or path or (len(labels) > 2 and labels[0].lower() in _PARTS)):
+            return True
+        if last in LIKELY and (last != "app" or name.islower()):  # "Safari.app" is a program
+            return len(name) > 2 or len(labels) > 2
+        if len(name) > 3 and (last in COUNTRIES or (last in WORDS and not _SENTENCE.match(text, end))):
+            return True
+    # "see you.in a bit", "see user.id"
+    cue = _ADDRESS_CUE if known or last in WORDS else _CUE
+    return cue.search(said) is not None

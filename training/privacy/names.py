@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from training.privacy.plain import plain
 from training.privacy.spans import Span
 from training.privacy.words import COMMON
 
@@ -46,7 +47,7 @@ class Names:
         parts: dict[str, set[str]] = {}
         spelt: dict[str, str] = {}
         unspaced: set[str] = set()
-        for name in sorted(set(names)):
+        for name in sorted({plain(name)[0] for name in names}):
             if _UNSPACED.search(name):
                 unspaced.add(name.strip())
                 continue

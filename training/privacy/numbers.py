@@ -19,14 +19,16 @@ IBAN_LENGTHS: Final = {
     SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30
     """.split()
 }
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \n.-]?[A-Za-z0-9]){11,30}")
 
+# Letters and digits of alphabets that put spaces between words.
+_GLUE = r"0-9A-Za-z_\u00aa-\u058f"
 _CARD = re.compile(
-    r"(?<![\w])(?<![.,$€£+-])(?:"
-    r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|"  # 16 to 19
-    r"\d{4}([ -])\d{6}\2\d{4,5}|"  # Diners, American Express
-    r"\d{4}([ -])\d{4}\3\d{4}\3\d{1,3}|"  # 13 to 15
-    r"\d{12,19})(?![\w])(?![.,]\d)"
+    rf"(?<![{_GLUE}])(?<!\d[.,])(?<![$€£+-])(?:"
+    r"\d{4}([ .\n-])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|"  # 16 to 19
+    r"\d{4}([ .-])\d{6}\2\d{4,5}|"  # Diners, American Express
+    r"\d{4}([ .-])\d{4}\3\d{4}\3\d{1,3}|"  # 13 to 15
+    rf"\d{{12,19}})(?![{_GLUE}])(?![.,]\d)"
 )
 # The first digits that the networks own: Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay, Maestro.
 _BRAND = re.compile(
@@ -38,12 +40,23 @@ _CARD_CUE = re.compile(
     r"(?i)card|visa|master|amex|american express|maestro|diners|discover|jcb|credit|debit|carte|karte|tarjeta|kort|carta"
 )
 
-_SSN = re.compile(r"(?<![\w])(?<![.,$€£+-])(\d{3})([- .])(\d{2})\2(\d{4})(?![\w])(?![-.,]\d)")
-_NINE = re.compile(r"(?<![\w.,$€£+-])\d{9}(?![\w])(?![-.,]\d)")
+# One number in ten has the checksum, and these are as long.
+_NO_CARD = re.compile(
+    r"(?i)\b(?:ean|gtin|upc|isbn|barcode|imei|serial|tracking|order|timestamp)\b[^\d\n]{0,12}$"
+)
+
+# What may not stand before is looked for behind the first digits: a pattern that begins with digits skips to the next one.
+_SSN = re.compile(
+    r"(\d{3})(?<!\w\d{3})(?<![.,$€£+-]\d{3})(?<!\d \d{3})([- .])(\d{2})\2(\d{4})(?![\w])(?![-., ]\d)"
+)
+_NINE = re.compile(r"\d{9}(?<![\w.,$€£+-]\d{9})(?![\w])(?![-.,]\d)")
 _SSN_CUE = re.compile(r"(?i)\bssn|social[ -]security|\bsocial\b|taxpayer|\bitin\b|\btin\b")
 
 _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-])(?!\.\d)(?:/\d{1,2}(?!\d))?")
 _VERSION = re.compile(r"(?i)(?:\bv|version|release|build|firmware|driver|kernel)\.?:?\s?$")
+_IP_CUE = re.compile(
+    r"(?i)\b(?:ip(?:v4)?|address|host|server|name ?server|dns|router|gateway|client|ping|ssh|subnet|from|connect)\b"
+)
 _DOTS = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]")
 _COLONS = re.compile(r"::|[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{3,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?(?:%\w{1,15})?(?![\w:])")
@@ -101,7 +114,7 @@ def cards(text: str, first: int = 0) -> Iterator[Span]:
     while match := _CARD.search(text, at):
         end = match.end()
         at = match.start() + 4 if not match.group()[:5].isdigit() else end  # the next group may begin one
-        for stop in {end, match.start() + 19 if match[1] else end}:
+        for stop in (end, match.start() + 19) if match[1] else (end,):
             value = re.sub(r"\D", "", text[match.start() : stop])
             if stop <= end and luhn(value) and _is_card(text, match.start(), value):
                 yield Span(match.start(), stop, "card", value)
@@ -111,10 +124,11 @@ def cards(text: str, first: int = 0) -> Iterator[Span]:
 
 def _is_card(text: str, start: int, value: str) -> bool:
     # 18 digits are a snowflake of Discord until 2022, 19 that begin with 1 are one since: no network owns those.
-    branded = _BRAND.fullmatch(value) is not None
-    if branded and len(value) not in (17, 18):
+    said = before(text, start)
+    if _CARD_CUE.search(said):
         return True
-    return _CARD_CUE.search(before(text, start)) is not None
+    branded = _BRAND.fullmatch(value) is not None
+    return branded and len(value) not in (17, 18) and _NO_CARD.search(said) is None
 
 
 def luhn(digits: str) -> bool:
@@ -145,8 +159,13 @@ def social(text: str, first: int = 0) -> Iterator[Span]:
 def addresses(text: str, first: int = 0) -> Iterator[Span]:
     """IP addresses, but for those that are everybody's (loopback, unspecified, netmasks)."""
     for match in _IPV4.finditer(text, first) if _DOTS.search(text, first) else ():
-        if not _VERSION.search(before(text, match.start())):
-            yield from _address(match)
+        said = before(text, match.start())
+        parts = [int(part) for part in match.group().partition("/")[0].split(".")]
+        # Not one address in five thousand has only such numbers, and nearly every version does.
+        small = max(parts) < 32 and parts[0] != 10 and "/" not in match.group()
+        if _VERSION.search(said) or (small and not _IP_CUE.search(said)):
+            continue
+        yield from _address(match)
     for match in _IPV6.finditer(text) if text.count(":") > 1 and _COLONS.search(text) else ():
         found = match.group()
         # `abc::def` is code: an address has digits.

@@ -15,27 +15,40 @@ from collections.abc import Iterator
 from training.privacy.numbers import before
 from training.privacy.spans import Span
 
-_CANDIDATE = re.compile(
-    r"(?<![\w+])(?<![\w)][.,:=/#_-])(?<![$€£¥#%^*=<~&])"
-    r"(?:\+\s?)?(?:\(\+?\d{1,6}\)|\d{1,15}+)"
-    r"(?:(?:\)?[ .\-–\u2011/\u00a0]|\s-\s|\s?(?=\())(?:\(\d{1,6}\)|\d{1,15}+)|(?<=\))\d{1,15}+){0,8}+"
-    r"(?:\s?(?:x|ext\.?|extension)\s?\d{1,6}+)?(?![\w%€£$°])(?![.,:/-]\d)"
+# What else has a number.
+_COUNTED = (
+    r"(?:order|invoice|ticket|tracking|case|issue|reference|serial|model|version|room|flight|lottery|student|employee|"
+    r"customer|account|card|part|item|product|lucky|favou?rite|atomic|prime|house|street|policy|license|licence|passport|"
+    r"page|line|row|bug|build|lot|batch|total|whole|first|same|large|small)"
 )
-_EXTENSION = re.compile(r"\s?(?:x|ext\.?|extension)\s?\d{1,6}$")
+# Letters and digits of alphabets that put spaces between words; in others a number stands in the middle of a sentence.
+_GLUE = r"0-9A-Za-z_\u00aa-\u058f"
+_CANDIDATE = re.compile(
+    rf"(?<![{_GLUE}+])(?<![{_GLUE})][.,/_-])(?<![0-9)][:=])(?<![$€£¥%^<~&])"
+    r"(?:\+ ?)?(?:\(\+?\d{1,6}(?:[ -]\d{1,4})?\)|\d{1,15}+)"
+    r"(?:(?:\)?(?:[ .\-–]|/ ?)| - | ?(?=\()|(?<=\))-)(?:\(\d{1,6}\)|\d{1,15}+)|(?<=\))\d{1,15}+){0,8}+"
+    rf"(?:,? ?(?:x|ext\b\.?|extension)[ .:]?\d{{1,6}}+)?(?![{_GLUE}%€£$°])(?![.,:/-]\d)"
+)
+_EXTENSION = re.compile(r",? ?(x|ext\.?|extension)[ .:]?\d{1,6}$")
 _GROUP = re.compile(r"\d+")
 
 # Right before the number: "Phone:", "tel. no. ", "my number is ", "Handy: ", "fax at".
 _LABEL = re.compile(
-    r"(?i)(?:phones?|tele(?:ph|f)ono?|t[eé]l[eé]phone|telefon(?:szám|nummer|e)?|telefone|telefoon|t[eé]l|tlf|telf|mobile?|mob|"
-    r"m[oó]vil|celular|cellulare|handy|portable|puhelin|s[ií]mi|komórka|gsm|cell|fax|landline|whats ?app|signal|"
-    r"telegram|hotline|helpline|\b(?:my|his|her|their|our|your|whose|the|new|old|this|contact|work|home|office|emergency|'s|s')"
-    r"(?: \w{2,9}){0,2} number|☎|📞|📱)"
+    r"(?i)(?:phones?|tel[eé]fono|t[eé]l[eé]phone|telefon(?:szám|nummer|e|u|y|ul)?|telefone|telefoon|"
+    r"(?<![^\W_])(?:t[eé]l|tele|tlf|telf|tfn|ph|hp|gsm|cell|mob|mobile?|fax|sími)|m[oó]vil|celular|cellulare|handy|portable|"
+    r"puhelin|komórka|landline|whats ?app|signal|viber|telegram|hotline|helpline|điện thoại|sđt|тел|телефона?|моб|"
+    r"τηλέφωνο|τηλ|κινητό|טלפון|נייד|هاتف|جوال|موبايل|الهاتف|電話(?:番号)?|携帯(?:電話)?|电话(?:号码)?|手机号?码?|電話號碼|"
+    r"전화(?:번호)?|휴대폰|โทร(?:ศัพท์)?|"
+    r"[\n|;] ?(?-i:[TMPFHW])(?=[.:]? )|"
+    rf"\b(?:my|his|her|their|our|your|whose|the|new|old|this|contact|work|home|office|emergency|'s|s')"
+    rf"(?: (?!{_COUNTED})\w{{2,9}}){{0,2}} number|☎|📞|📱)"
     r"(?:[ -]?(?:numbers?|nummer|num|no|nr|line))?[.:#?]?(?:\s{1,3}(?:is|was|are|at|on|to|of|under|now|number|no\.?|nr\.?|"
-    r"\w{2,10}|:|=|-)){0,3}[\s:=(.*|>-]{0,4}$"
+    r"\w{2,10}|:|=|-)){0,3}[\s:=：は은는(.*#|>\"'`-]{0,5}$"
 )
 _TALK = re.compile(
     r"(?i)\b(?:call(?:ed|ing|s)?|dial(?:led|ing)?|ring|phon(?:e[ds]?|ing)|text(?:ed|ing)?|sms|reach(?:ed|able)?|contact(?:ed)?|"
-    r"messages?|number|fax(?:ed)?|tel|mobile|cell|line|ruf|anrufen|appelle[rz]?|llama|ligar|dzwoń|ringa|touch)\b"
+    r"messages?|number|fax(?:ed)?|tel|mobile|cell|line|ruf|rufen|anrufen|appelle[rz]?|appelle-moi|ll[aá]m\w*|chiama\w*|bel|ringa?|hív\w*|(?:za)?dzwo\w*|lig(?:ar|a|ue)|"
+    r"(?:по)?звони\w*|touch|toll[ -]free|freephone|questions|連絡先|联系)(?![^\W_])"
     r"[^.!?\n\d]{0,40}(?:[?:]\s{0,2}(?:at |on |by )?)?$"
 )
 _AFTER = re.compile(
@@ -45,13 +58,22 @@ _AFTER = re.compile(
 _NOT = re.compile(
     r"(?i)\b(?:isbn(?:-1[03])?|issn|doi|pmid|order|invoice|ticket|tracking|case|issue|ref(?:erence)?|serial|model|version|zip|"
     r"postcode|plz|population|pages?|pp|vol(?:ume)?|chapter|section|article|room|flight|lottery|score|patent|id|sku|upc|"
-    r"account|acct|iban|ssn|card|about|approximately|roughly|between|year|years|bug|pr|rfc|nr\.?|error|code|port|pid)"
-    r"[ .:#]{0,3}(?:no\.?|number|num|is|was|#|:|\s){0,3}\s?$|[$€£¥#]\s?$"
+    r"account|acct|iban|ssn|card|bytes|timestamp|epoch|nonce|seed|hash|checksum|barcode|ean|resolution|size|total|sum|"
+    r"count|value|balance|amount|result|about|approximately|roughly|between|year|years|bug|pr|rfc|nr\.?|error|code|port|pid)"
+    r"[ .:#]{0,3}(?:no\.?|number|num|is|was|#|:|\s){0,3}\s?$|[$€£¥#=]\s?$"
 )
 _MAY_FOLLOW = re.compile(
     r"[ \t]{0,3}(?:$|[\r\n.,;:!?)\]\"'’”|<>*]|-\s|–|(?:is|or|and|but|if|when|to|for|at|on|after|before|please|thanks?|asap|"
-    r"now|today|tonight|tomorrow|any|between|from|with|in|so|as|because|since|then|i|you|he|she|they|we|it|ok|okay|right)\b)",
+    r"now|all|here|still|again|twice|anytime|instead|until|till|during|every|today|tonight|tomorrow|any|between|from|with|in|so|as|because|since|then|i|you|he|she|they|we|it|ok|okay|right)\b)",
     re.IGNORECASE,
+)
+# What it counts, which no phone is followed by.
+_UNIT = re.compile(
+    r"(?i) ?(?:is (?:the|my|our|your) (?:post|zip|order|account|ticket)|"
+    r"secs?|seconds?|[mnµu]s|minutes?|hours?|days?|"
+    r"years?|bytes?|[kmgt]i?b|rows?|lines?|records?|items?|files?|users?|"
+    r"people|inhabitants|points?|views?|times|tokens?|parameters|steps|iterations|pixels|euros?|dollars?|usd|eur|gbp|chf|"
+    r"kr|sek|nok|dkk|zł|pln|ft|huf|kč|czk|rub|yen|jpy|inr|km|kg|cm|mm|miles|downloads|votes|copies)\b"
 )
 # 60-56-85-91, 25-123456, 434 14 557, 51 516 33 75, 21 284 698 2548 ...
 _LIKELY = (
@@ -60,8 +82,17 @@ _LIKELY = (
 )  # fmt: skip
 _DATE = re.compile(
     r"(?:19|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d|[0-3]?\d[-./ ][0-3]?\d[-./ ](?:19|20)?\d\d|"
-    r"(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d|(?:19|20)\d\d ?[-–/] ?(?:19|20)?\d\d"
+    r"(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d|(?:1\d|20)\d\d ?[-–/] ?(?:1\d|20)?\d\d"
 )
+# A date with its time behind it: "06/15/2016 9.45", "06.05.81 5.17".
+_DATED = re.compile(
+    r"(?:(?:19|20)\d\d([-./])\d\d?\1\d\d?|\d\d?([-./])\d\d?\2(?:(?:19|20)\d\d|\d\d(?= ))) ?(?!\d{5})"
+)
+# A line, or a cell of a row, that holds nothing else, but perhaps what quotes or lists it.
+_OPENS = re.compile(r"(?:\A|[\n|;\t])[ \t>*?•|-]{0,8}$")
+_CLOSES = re.compile(r"[ \t.!*]{0,6}(?:\Z|[\n|;\t])")
+_CONTACT = re.compile(r"@|://|www\.|\[(?:email|link) \d")
+_NEXT_LINE = re.compile(r"\n[ \t>]{0,3}\d{2,12}(?:[ .-]\d{2,6}){0,3}(?!\w)")
 
 
 def phones(text: str, first: int = 0) -> Iterator[Span]:
@@ -71,41 +102,72 @@ def phones(text: str, first: int = 0) -> Iterator[Span]:
         found = match.group()
         if len(found) < 5:
             continue
-        if found.startswith("(") and found.count("(") > found.count(")"):
+        if found.startswith("(") and (found.count("(") > found.count(")") or found[-1] == ")"):
             continue
-        bare = _EXTENSION.sub("", found)
+        extension = _EXTENSION.search(found)
+        bare = found[: extension.start()] if extension else found
         groups = [len(group) for group in _GROUP.findall(bare)]
-        if 5 <= sum(groups) <= 17 and _is_phone(text, start, end, bare, groups):
+        if bare[0] == "+" and sum(groups) < 8 and (rest := _NEXT_LINE.match(text, end)):
+            # The line broke within the number.
+            end, bare = rest.end(), bare + " " + rest.group().strip()
+            found = bare
+            groups = [len(group) for group in _GROUP.findall(bare)]
+        if 5 <= sum(groups) <= 17 and _is_phone(text, start, end, bare, groups, extension):
             yield Span(start, end, "phone", re.sub(r"[^\d+x]", "", found))
 
 
-def _is_phone(text: str, start: int, end: int, found: str, groups: list[int]) -> bool:
+def labelled(text: str, at: int) -> bool:
+    """Whether what stands before says that a phone number comes."""
+    return _LABEL.search(before(text, at)) is not None
+
+
+def _is_phone(
+    text: str, start: int, end: int, found: str, groups: list[int], extension: re.Match[str] | None
+) -> bool:
     count = sum(groups)
     if groups.count(1) > 2 or len(groups) > 7:  # "1 2 3 4 5 6 7"
         return False
-    if found.startswith(("+", "(+")):
-        return 8 <= count <= 16
-    if _DATE.fullmatch(found):
-        return False
     said = before(text, start)
-    if _LABEL.search(said):
-        return count <= 16
-    if _NOT.search(said):
+    named = _LABEL.search(said) is not None
+    if found.startswith(("+", "(+")):
+        return (6 if named else 8) <= count <= 16
+    if _DATE.fullmatch(found) or _DATED.match(found):
+        return named and said.rstrip(" *|\n").endswith(":")
+    if _UNIT.match(text, end):
         return False
-    if _EXTENSION.search(text[start:end]) and count in (7, 10, 11, 13):
+    if named:
+        return count <= 16
+    if _NOT.search(said) or _joined(said):
+        return False
+    if extension and (count in (7, 10, 11, 13) or extension[1] != "x"):
         return True
-    labelled = _AFTER.match(text, end) is not None
-    announced = labelled or _TALK.search(said) is not None
-    if announced and count >= 9 and not _money(found):
+    named = _AFTER.match(text, end) is not None
+    announced = named or _TALK.search(said) is not None
+    if announced and count >= 9 and not _money(found) and not _number(found, groups):
         return True
+    if set(found) <= {"0", "1", " "}:  # "0101 1010 0110"
+        return False
     if _certain(found, groups, count):
         return True
-    if not labelled and not _MAY_FOLLOW.match(text, end):  # "370 3911 Fourth Avenue", "100 000 people"
+    if not named and not _MAY_FOLLOW.match(text, end):  # "370 3911 Fourth Avenue", "100 000 people"
         return False
-    alone = _alone(text, start, end)
-    if (announced or alone) and count >= 7:
-        return len(groups) > 1 or announced
+    alone = _alone(text, start, end) and count <= 13 and "/" not in found and groups != [4, 2, 2]
+    if (announced or alone) and count >= 7 and not _number(found, groups):
+        # Digits alone may be anything, but not beside the rest of somebody's addresses.
+        return len(groups) > 1 or announced or _CONTACT.search(text, max(0, start - 80), end + 80) is not None
     return _likely(found, groups, count)
+
+
+def _number(found: str, groups: list[int]) -> bool:
+    """ "97526.510" and "43.739.195": points of a phone part short groups, or 467.3395."""
+    return found.count(".") == len(groups) - 1 > 0 and (
+        (len(groups) == 2 and groups != [3, 4]) or (groups[1:] == [3] * (len(groups) - 1) and groups[0] <= 3)
+    )
+
+
+def _joined(said: str) -> bool:
+    """ "x=4673395", "2*4673395" and "id:4673395"; behind Markdown's stars and in a table it stands on its own."""
+    return said[-1:] in ("*", ":", "=", "#") and said[-2:-1].isalnum()
 
 
 def _certain(found: str, groups: list[int], count: int) -> bool:
@@ -116,28 +178,38 @@ def _certain(found: str, groups: list[int], count: int) -> bool:
         return groups in ([3, 3, 4], [1, 3, 3, 4]) and (groups[0] == 3 or found[0] == "1")
     if found[0] == "(":
         area = found[1 : found.index(")")]
-        return 8 <= count <= 12 and 2 <= len(area) <= 5 and not area.startswith(("19", "20"))
+        return 8 <= count <= 13 and 2 <= len(area) <= 5 and not (len(area) == 4 and area[:2] in ("19", "20"))
     if found[0] == "0" and 9 <= count <= 12 and not found.startswith("0."):
-        return len(groups) == 1 or groups[0] >= 2
+        return len(groups) == 1 or groups[0] >= 2 or groups == [1, 3, 3, 2, 2]
     if len(groups) == 1:  # ten digits as in North America; what begins with 1 counts seconds
         return (count == 10 and found[0] in "23456789" and found[3] in "23456789") or (
             count == 11 and found[0] == "1" and found[1] in "23456789" and found[4] in "23456789"
         )
-    return groups == [3, 7] and found[3] == "-"
+    if groups == [1, 3, 3, 2, 2]:
+        return found[0] in "78"
+    return (groups == [3, 7] and found[3] == "-") or (groups == [2, 5, 4] and found[-5] == "-")
 
 
 def _likely(found: str, groups: list[int], count: int) -> bool:
     """Groupings that are phones more often than not, where nothing speaks for either."""
     marks = {char for char in found if not char.isdigit()}
-    if len(marks) != 1 or not marks <= {" ", "-", "\u00a0"}:
+    if groups == [2, 3, 4] and marks == {"/", "-"}:
+        return True
+    if marks == {" ", "-"} and groups in ([2, 4, 4], [3, 3, 2, 2], [3, 2, 2, 2]):
+        return found[groups[0]] == " " and found[-groups[-1] - 1] == "-"
+    if len(marks) != 1 or not marks <= {" ", "-"}:
         return False
     numbers = [int(group) for group in _GROUP.findall(found)]
     if groups in ([3, 4], [4, 4]):
-        years = 1900 <= numbers[1] <= 2100
+        years = 1900 <= numbers[1] <= 2100 or (groups == [4, 4] and max(numbers) <= 2100)
         rising = numbers[0] < numbers[1] and numbers[0] % 10 == 0 and numbers[1] % 10 == 0
         return not years and not rising
     if groups == [3, 3, 3]:
         return any(number % 10 for number in numbers)
+    if groups == [5, 5]:
+        return found[0] in "6789"
+    if groups == [3, 4, 4]:
+        return found[0] == "1" and found[1] in "3456789"
     return groups in _LIKELY
 
 
@@ -147,9 +219,4 @@ def _money(found: str) -> bool:
 
 
 def _alone(text: str, start: int, end: int) -> bool:
-    """Whether the line holds nothing else, but perhaps what quotes or lists it."""
-    line = text[max(text.rfind("\n", max(0, start - 8), start) + 1, start - 8 if start > 8 else 0) : start]
-    opens = start <= 8 or text.rfind("\n", start - 8, start) >= 0
-    return (
-        opens and not line.strip(" \t>*-?•|") and text[end : end + 8].partition("\n")[0].strip(" \t.!") == ""
-    )
+    return _OPENS.search(text, max(0, start - 9), start) is not None and _CLOSES.match(text, end) is not None

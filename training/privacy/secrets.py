@@ -12,18 +12,25 @@ from training.privacy.spans import Span
 TOKEN = re.compile(
     r"""(?<![A-Za-z0-9_-])(?:
       sk-(?=[A-Za-z_-]{0,60}\d)[A-Za-z0-9_-]{16,}               # OpenAI, Anthropic and who copied them
-    | [sr]k_(?:live|test)_[A-Za-z0-9]{10,} | whsec_[A-Za-z0-9]{16,}   # Stripe
-    | xox[a-z]-[A-Za-z0-9-]{8,} | xapp-\d-[A-Za-z0-9-]{8,} | xoxe\.[A-Za-z0-9.-]{8,}  # Slack
-    | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,} | glpat-[A-Za-z0-9_-]{16,}
-    | (?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{16}(?![A-Z0-9])     # AWS
-    | AIza[A-Za-z0-9_-]{30,} | ya29\.[A-Za-z0-9_-]{20,} | GOCSPX-[A-Za-z0-9_-]{20,}   # Google
-    | [MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{5,8}\.[A-Za-z0-9_-]{25,}               # Discord bot
-    | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?                    # JWT
-    | hf_[A-Za-z0-9]{24,} | r8_[A-Za-z0-9]{24,} | npm_[A-Za-z0-9]{30,} | pypi-[A-Za-z0-9_-]{30,}
+    | [srp]k_(?:live|test)_[A-Za-z0-9]{10,} | whsec_[A-Za-z0-9+/=]{16,}   # Stripe
+    | xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{8,} | xapp-\d-[A-Za-z0-9-]{8,} | xoxe\.[A-Za-z0-9.-]{8,}  # Slack
+    | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,}                   # GitHub
+    | gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_.-]{16,}                       # GitLab
+    | (?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{16}(?![A-Z0-9])(?:[\s:,;|"'/]{1,4}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))?  # AWS
+    | AIza[A-Za-z0-9_-]{30,} | AQ\.[A-Za-z0-9_-]{30,} | ya29\.[A-Za-z0-9_-]{20,} | 1//0[A-Za-z0-9_-]{20,}  # Google
+    | GOCSPX-[A-Za-z0-9_-]{20,}
+    | [MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{5,8}\.[A-Za-z0-9_-]{25,} | mfa\.[A-Za-z0-9_-]{40,}    # Discord
+    | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*                    # JWT, JWE
+    | (?:hf|r8|gsk|npm|ntn|secret|figd|sbp|lin_api|dop_v1|dckr_pat|shp(?:at|ca|pa|ss)|pscale_tkn|sntry[su])_[A-Za-z0-9]{24,}
+    | (?:(?:xai|pypi|pplx|tvly|AGE-SECRET-KEY|NRAK|PMAK|sq0[a-z]{3})-|hvs\.)(?=[A-Za-z_-]{0,60}\d)[A-Za-z0-9_-]{22,}
+    | (?:key-|dapi|AC|SK)[0-9a-f]{32}(?![A-Za-z0-9])                                  # Mailgun, Databricks, Twilio
     | SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,} | \d{8,10}:AA[A-Za-z0-9_-]{30,}      # SendGrid, Telegram
     )""",
     re.VERBOSE,
 )
+# What every one of them holds and hardly any text does.
+_RUN = re.compile(r"[A-Za-z0-9_-]{17}")
+_PREFIX = 24  # characters of a token before such a run, at most
 
 PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
@@ -31,15 +38,25 @@ PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # A name that says what follows, as in settings, JSON, headers and talk; "my password is …" too.
 KEYED = re.compile(
     r"""(?<![A-Za-z])(?P<key>
-        pass(?:word|wd|phrase|code)s? | pwd | (?:api|access|secret|private|signing|encryption|auth)[ _-]?keys?
-      | (?:client|app|signing|shared)[ _-]?secret | secret
-      | (?:[a-z]{1,12}[ _-])?token | authorization | bearer
-    )["']?(?P<sign>\s{0,3}(?:=>|:=|[:=])\s{0,3}|\s(?:is|was)(?::|\snow)?\s|\s)
-    (?:(?:bearer|basic|token)\s)?(?P<quote>["'`]?)(?P<value>[^\s"'`,;<>\[\]{}()]{3,200})""",
+        pass(?:word|wd|phrase|code|wort)s? | pwd? | mot\sde\spasse | kennwort | contrase[ñn]a | senha | wachtwoord | lösenord
+      | hasło | jelszó | heslo | parola | salasana | пароль | パスワード | 密[码碼] | 비밀번호
+      | (?:api|access|secret|private|signing|encryption|auth)[ _-]?keys?
+      | (?:client|app|signing|shared)[ _-]?secret | secret | token | authorization | bearer
+    )["']?(?P<sign>\s{0,3}(?:=>|:=|[:=は])\s{0,3}|(?:\s(?:is|was)|['’]s)(?::|\snow)?\s|\s)
+    (?:(?:bearer|basic|token)\s)?
+    (?:(?P<quote>["'`])(?P<quoted>[^"'`\n\[\]]{3,200})(?P=quote)|["'`]?(?P<value>[^\s"'`,;<>\[\]{}()]{3,200}))""",
     re.VERBOSE | re.IGNORECASE,
 )
 _KEYWORDS = ("pass", "pwd", "secret", "token", "key", "authoriz", "bearer")
-_PASSWORD = re.compile(r"pass|pwd", re.IGNORECASE)
+# These people write before a colon.
+_LABELS = ("pw:", "kennwort", "contrase", "senha", "wachtwoord", "heslo", "parola", "salasana")
+_LABELS_ELSEWHERE = ("lösenord", "hasło", "jelszó", "пароль", "パスワード", "密码", "密碼", "비밀번호")
+_PASSWORDS = re.compile(
+    r"(?!(?:api|access|secret|private|sign|encr|auth|client|app|shared|token|bearer))", re.IGNORECASE
+)
+_CURL = re.compile(
+    r"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,64}:(?P<value>[^\s\"'\[\]]{3,200})"
+)
 # What stands where a secret would, in documentation.
 _BLANK = re.compile(
     r"(?i)(?:x+|\*+|\.+|-+|_+|none|null|nil|true|false|undefined|changeme|required|optional|string|str|int|bytes|"
@@ -58,39 +75,57 @@ def pem(text: str) -> Iterator[Span]:
 
 def tokens(text: str) -> Iterator[Span]:
     """Tokens by their prefix."""
-    for match in TOKEN.finditer(text):
+    run = _RUN.search(text)
+    for match in TOKEN.finditer(text, max(0, run.start() - _PREFIX)) if run else ():
         yield Span(match.start(), match.end(), "secret", match.group())
 
 
 def announced(lowered: str) -> bool:
     """Whether ``keyed`` could find anything in a text, given in small letters."""
-    for word in _KEYWORDS:  # noqa: SIM110 - every text comes here, and `any` takes twice as long
+    for word in _KEYWORDS:  # every text comes here, and `any` takes twice as long
         if word in lowered:
             return True
-    return False
+    if ":" in lowered:
+        for word in _LABELS:
+            if word in lowered:
+                return True
+    return not lowered.isascii() and any(word in lowered for word in _LABELS_ELSEWHERE)
 
 
 def keyed(text: str) -> Iterator[Span]:
     """Values behind words such as ``password:`` or ``api_key=``; the word itself stays."""
     for match in KEYED.finditer(text):
-        value = match["value"].rstrip(".!?:")
-        if _is_secret(match["key"], match["sign"].strip(), value, bool(match["quote"])):
-            start = match.start("value")
+        group = "quoted" if match["quoted"] else "value"
+        value = match[group].rstrip(".!?:") if group == "value" else match[group]
+        sign = match["sign"].strip()
+        if text[max(0, match.start() - 2) : match.start()] == "--":  # an option of a command
+            sign = "="
+        if _is_secret(match["key"], sign, value, group == "quoted"):
+            start = match.start(group)
             yield Span(start, start + len(value), "secret", value)
+
+
+def given(text: str) -> Iterator[Span]:
+    """Passwords that a command is given beside the name of who logs in: ``curl -u ann:…``."""
+    for match in _CURL.finditer(text):
+        yield Span(match.start("value"), match.end("value"), "secret", match["value"])
 
 
 def _is_secret(key: str, sign: str, value: str, quoted: bool) -> bool:
     """ "password: required" is a sentence, "password: hunter2" and "pwd=letmein" are not."""
     if len(value) < 3 or _BLANK.fullmatch(value):
         return False
+    assigned = sign in {"=", ":=", "=>"}
+    if " " in value and not (assigned or sign == ":"):
+        return False  # "the token is 'not found'"
     digits = any(char.isdigit() for char in value)
     letters = any(char.isalpha() for char in value)
     marks = any(char in "!@#$%^&*+=/\\|~_" for char in value[:-1])
     mixed = digits and letters
-    if _PASSWORD.match(key):
-        if sign in {"=", ":=", "=>"} or (quoted and sign):
+    if _PASSWORDS.match(key):
+        if assigned or (quoted and sign):
             return True
         return bool(sign) and (mixed or (marks and letters) or (digits and len(value) >= 4))
-    if sign in {"=", ":=", "=>", ":"}:
+    if assigned or sign == ":":
         return mixed and len(value) >= 8
     return mixed and len(value) >= 16
