@@ -6,6 +6,7 @@ gets one sentence on standard error and never a traceback.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import dataclass
@@ -69,17 +70,26 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    code = FAILED
     try:
         code = _guarded(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        # Whoever read our output has gone; what is still in the buffer must not complain at exit.
+    except OSError as error:
+        # What is still in the buffer must not complain at exit; nor do we, where whoever read our output has gone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return FAILED if code or isinstance(error, BrokenPipeError) else _tell(*_explain(error))
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that were closed before we started lead nowhere: no file of ours may be opened in their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # so Python says that the descriptor is closed
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good
 
 
 def _guarded(words: list[str]) -> int:
@@ -104,6 +114,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         return str(error), MISUSED
     if isinstance(error, StorageError):
         return str(error), FAILED
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "There is no space left for what is written.", FAILED
     from bot.report import report
 
     return report(error), FAILED

@@ -62,6 +62,7 @@ def command(
     confirmed: bool,
 ) -> int:
     """One command of the registry."""
+    pictures = _pictures(configuration)
     alone = as_json or not (sys.stdin.isatty() and sys.stdout.isatty())
     if declaration.confirm and not confirmed and alone:
         raise UserError(f"{declaration.confirm} Add --yes to say so; nothing was done.")
@@ -69,8 +70,10 @@ def command(
     async def run(app: Application) -> int:
         session = _session(app, avatar)
         if alone:
-            return await _command_alone(session, declaration, values, as_json=as_json, confirmed=confirmed)
-        return await _command_here(session, declaration, values, confirmed=confirmed)
+            return await _command_alone(
+                session, declaration, values, pictures, as_json=as_json, confirmed=confirmed
+            )
+        return await _command_here(session, declaration, values, pictures, confirmed=confirmed)
 
     return _run(configuration, run, interactive=not alone)
 
@@ -116,7 +119,12 @@ async def _sit(app: Application, configuration: Configuration, avatar: str) -> i
     session = _session(app, avatar)
     try:
         return await sit_down(
-            session, history=history, folder=Path.cwd(), err=sys.stderr, news=_news(app, session)
+            session,
+            history=history,
+            folder=Path.cwd(),
+            pictures=_pictures(configuration),
+            err=sys.stderr,
+            news=_news(app, session),
         )
     finally:
         later.cancel()
@@ -137,12 +145,20 @@ async def _command_alone(
     session: Session,
     declaration: Command,
     values: Mapping[str, Value],
+    pictures: Path,
     *,
     as_json: bool,
     confirmed: bool,
 ) -> int:
     """Into a pipe: plain text or JSON, and no questions."""
-    from adapters.platforms.terminal.plain import PlainReply, answer_data, answer_text, save
+    from adapters.platforms.terminal.plain import (
+        PlainReply,
+        answer_data,
+        answer_text,
+        for_shell,
+        keep_picture,
+        save,
+    )
     from adapters.platforms.terminal.progress import ProgressLine
 
     progress = ProgressLine(sys.stderr)
@@ -151,28 +167,46 @@ async def _command_alone(
         session.call(declaration.name, values, progress, confirmed=confirmed), reply
     )
     progress.clear()
+    commands = {each.name: each for each in session.host.commands}
+    answer = for_shell(answer, commands)
     if as_json:
         sys.stdout.write(json.dumps(answer_data(answer), ensure_ascii=False, default=str) + "\n")
-    elif text := answer_text(answer, {each.name: each for each in session.host.commands}):
+    elif text := answer_text(answer, commands):
         sys.stdout.write(text + "\n")
-    for file in (*((answer.picture,) if answer.picture else ()), *answer.files):
+    if answer.picture is not None and not as_json:
+        sys.stderr.write(f"Saved {keep_picture(answer.picture, pictures)}\n")
+    for file in answer.files:
         sys.stderr.write(f"Saved {save(file, Path.cwd())}\n")
     return _code(answer)
 
 
 async def _command_here(
-    session: Session, declaration: Command, values: Mapping[str, Value], *, confirmed: bool
+    session: Session,
+    declaration: Command,
+    values: Mapping[str, Value],
+    pictures: Path,
+    *,
+    confirmed: bool,
 ) -> int:
     """On a terminal: painted, with the questions that belong to an answer."""
     from adapters.platforms.terminal.painted import run_here
 
-    answer = await run_here(session, declaration, dict(values), confirmed=confirmed, folder=Path.cwd())
+    answer = await run_here(
+        session, declaration, dict(values), confirmed=confirmed, folder=Path.cwd(), pictures=pictures
+    )
     return _code(answer, told=True)
+
+
+def _pictures(configuration: Configuration) -> Path:
+    """Where pictures are put: whoever looks at one time and again does not fill the folder that they are in."""
+    return configuration.data_dir / "pictures"
 
 
 def _code(answer: Answer, *, told: bool = False) -> int:
     if not answer.ok and answer.text and not told:
-        sys.stderr.write("understudy: " + " ".join(answer.text.split()) + "\n")
+        from adapters.platforms.terminal.plain import clean
+
+        sys.stderr.write(f"understudy: {clean(answer.text).strip()}\n")
     return DONE if answer.ok else FAILED
 
 

@@ -12,6 +12,7 @@ from adapters.platforms.base import Command, Param
 Value: TypeAlias = str | int | float | bool | None
 
 
+_TYPED = re.compile(r"`/([a-z]+(?: [a-z]+)*)((?: [^`]*)?)`")
 _WITHIN = re.compile(r"(?<=[^\W_])_(?=[^\W_])")
 
 
@@ -67,6 +68,23 @@ def format_argv(command: Command, values: Mapping[str, Value]) -> list[str]:
         if value is not None:
             words.append(f"{SHELL.written(param.name)}={_written(value)}")
     return words
+
+
+def as_in_shell(text: str, commands: Mapping[str, Command]) -> str:
+    """``text`` with the chat's commands that it names in backticks as they are typed in a shell."""
+
+    def typed(found: re.Match[str]) -> str:
+        words, values = found[1].split(" "), found[2]
+        for many in range(len(words), 0, -1):
+            name = " ".join(words[:many])
+            if (command := commands.get(name)) is not None:
+                rest = "".join(f" {word}" for word in words[many:]) + values
+                for param in command.params:
+                    rest = rest.replace(f" {CHAT.written(param.name)}", f" {SHELL.written(param.name)} ")
+                return f"`{SHELL.before}{name}{rest}`"
+        return found[0]
+
+    return _TYPED.sub(typed, text)
 
 
 def _written(value: Value) -> str:

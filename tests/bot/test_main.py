@@ -45,6 +45,26 @@ def understudy(
     )
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_that_is_closed_leads_nowhere(closed: str) -> None:
+    line = f'"{sys.executable}" -m bot avatar list --json {closed}'
+    result = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, timeout=50)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert (b"Guide" in result.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_a_full_disk_is_told_in_one_sentence() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "bot", "avatar", "list"],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, timeout=50,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr == b"understudy: There is no space left for what is written.\n"
+
+
 def sentence(result: subprocess.CompletedProcess[bytes], code: int) -> str:
     """The one line on standard error, with nothing on standard output."""
     said = result.stderr.decode()

@@ -100,7 +100,9 @@ class TerminalRoom:
         session = Session(app, app.terminal_place(), app.terminal_who(), clock.now, new_id, report)
         with create_pipe_input() as keys:
             chat = Chat(
-                session, Screen(Console(file=out, width=200, color_system=None), self._folder), io.StringIO()
+                session,
+                Screen(Console(file=out, width=200, color_system=None), self._folder, self._folder),
+                io.StringIO(),
             )
             keyboard = Keyboard(
                 Commands(chat.commands, chat.call_for),

@@ -271,14 +271,15 @@ async def sit_down(
     *,
     history: Path,
     folder: Path,
+    pictures: Path,
     err: TextIO,
     news: AsyncIterable[str] | None = None,
 ) -> int:
     """Open the chat in this terminal and stay until the person leaves; returns the exit code.
 
-    ``news`` are lines that are said unasked.
+    Files are put into ``folder`` and pictures into ``pictures``; ``news`` are lines that are said unasked.
     """
-    chat = Chat(session, Screen(Console(highlight=False), folder), err)
+    chat = Chat(session, Screen(Console(highlight=False), folder, pictures), err)
     keyboard = Keyboard(
         Commands(chat.commands, chat.call_for),
         history_at(history),

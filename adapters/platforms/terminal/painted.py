@@ -10,6 +10,7 @@ from rich.console import Console
 from adapters.platforms.base import Answer, Command, UserError
 from adapters.platforms.terminal.dialog import Dialog
 from adapters.platforms.terminal.keyboard import Questions
+from adapters.platforms.terminal.plain import for_shell
 from adapters.platforms.terminal.progress import ProgressLine
 from adapters.platforms.terminal.screen import Screen
 from adapters.platforms.terminal.session import Session
@@ -17,10 +18,17 @@ from adapters.platforms.usage import Value
 
 
 async def run_here(
-    session: Session, command: Command, values: dict[str, Value], *, confirmed: bool, folder: Path
+    session: Session,
+    command: Command,
+    values: dict[str, Value],
+    *,
+    confirmed: bool,
+    folder: Path,
+    pictures: Path,
 ) -> Answer:
     """Run ``command``, show its answer and what that asks; returns the first answer. Raises ``UserError``."""
-    screen = Screen(Console(highlight=False), folder)
+    screen = Screen(Console(highlight=False), folder, pictures)
+    commands = {each.name: each for each in session.host.commands}
     answers: list[Answer] = []
 
     async def run(chosen: Command, given: dict[str, Value]) -> Answer:
@@ -33,7 +41,7 @@ async def run_here(
             progress.clear()
             reply.close()
         answers.append(answer)
-        return answer
+        return for_shell(answer, commands)
 
     dialog = Dialog(screen, Questions(), session.host.commands, run)
     await dialog.command(command, values, confirmed=confirmed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from adapters.platforms.base import Answer, Command, End, File, Spoken, Table
 from adapters.platforms.tables import filled
-from adapters.platforms.usage import SHELL, format_argv
+from adapters.platforms.usage import SHELL, as_in_shell, format_argv
 
 # Control characters that a terminal obeys; a reply may contain any text, and must not move the cursor or set a title.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -108,6 +109,15 @@ def answer_data(answer: Answer) -> Any:
     return data
 
 
+def for_shell(answer: Answer, commands: Mapping[str, Command]) -> Answer:
+    """The answer with the commands that it names as they are typed in a shell."""
+    return replace(
+        answer,
+        text=as_in_shell(answer.text, commands),
+        fields=tuple(replace(field, value=as_in_shell(field.value, commands)) for field in answer.fields),
+    )
+
+
 def answer_text(answer: Answer, commands: Mapping[str, Command]) -> str:
     """An answer without colours: its text as it is, fields and tables aligned, buttons as the commands they stand for."""
     parts = [answer.text.strip()] if answer.text.strip() and answer.ok else []
@@ -138,6 +148,14 @@ def table_text(table: Table) -> str:
     widths = [max(len(row[at]) for row in cells if at < len(row)) for at in range(len(table.columns))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in cells]
     return "\n".join(lines)
+
+
+def keep_picture(picture: File, folder: Path) -> Path:
+    """Put a picture into ``folder``, which is made where there is none; the one of that name before gives way to it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (clean(Path(picture.name).name) or "picture")
+    path.write_bytes(picture.data)
+    return path
 
 
 def save(file: File, folder: Path) -> Path:

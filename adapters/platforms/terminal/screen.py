@@ -17,7 +17,7 @@ from rich.text import Text
 from adapters.platforms.base import Answer, End, File, Table, Welcome
 from adapters.platforms.tables import filled, listed
 from adapters.platforms.terminal.markdown import WIDTH, Block, settled, tail
-from adapters.platforms.terminal.plain import clean, save, with_reference
+from adapters.platforms.terminal.plain import clean, keep_picture, save, with_reference
 
 _LONGEST_ID = 48
 _SOFT = re.compile(r"(?<=\S)\n(?=\S)")  # Markdown would make one line of two
@@ -25,13 +25,14 @@ _DRAW_SECONDS = 0.07  # about as often as an eye notices
 
 
 class Screen:
-    """Paints on a console. ``folder`` is where files of answers are put."""
+    """Paints on a console. Files of answers are put into ``folder``, and their pictures into ``pictures``."""
 
     def __init__(
-        self, console: Console, folder: Path, *, seconds: Callable[[], float] = time.monotonic
+        self, console: Console, folder: Path, pictures: Path, *, seconds: Callable[[], float] = time.monotonic
     ) -> None:
         self.console = console
         self._folder = folder
+        self._pictures = pictures
         self._seconds = seconds
 
     def greet(self, welcome: Welcome) -> None:
@@ -94,19 +95,24 @@ class Screen:
             else:
                 self.say(f"✗ {answer.text.strip().replace('`', '')}", "yellow")
         if answer.fields:
+            if answer.text.strip():
+                self.gap()
             self.console.print(_fields(answer))
         if answer.table is not None:
+            if answer.text.strip() or answer.fields:
+                self.gap()
             narrow = listed(answer.table, self.console.width)
             self.console.print(Text(clean(narrow)) if narrow else _table(answer.table))
-        pictures = (answer.picture,) if answer.picture is not None else ()
-        for file in (*pictures, *answer.files):
-            self._save(file)
+        if answer.picture is not None:
+            self._save(answer.picture, self._pictures, keep_picture)
+        for file in answer.files:
+            self._save(file, self._folder, save)
 
-    def _save(self, file: File) -> None:
+    def _save(self, file: File, folder: Path, put: Callable[[File, Path], Path]) -> None:
         try:
-            path = save(file, self._folder)
+            path = put(file, folder)
         except OSError as error:
-            self.problem(f"{file.name} could not be saved in {self._folder}: {error.strerror}.")
+            self.problem(f"{file.name} could not be saved in {folder}: {error.strerror}.")
         else:
             self.say(f"Saved {path}", "green")
 

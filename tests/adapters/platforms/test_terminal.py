@@ -17,12 +17,33 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
-from adapters.platforms.base import Answer, Button, Call, End, File, Reply, Spoken, Table, UserError, Welcome
+from adapters.platforms.base import (
+    Answer,
+    Button,
+    Call,
+    End,
+    Field,
+    File,
+    Reply,
+    Spoken,
+    Table,
+    UserError,
+    Welcome,
+)
 from adapters.platforms.terminal.chat import Chat
 from adapters.platforms.terminal.keyboard import Commands, Keyboard, history_at
 from adapters.platforms.terminal.markdown import settled
 from adapters.platforms.terminal.piped import answer_once, checked_message, read_message
-from adapters.platforms.terminal.plain import PlainReply, answer_data, answer_text, clean, save, table_text
+from adapters.platforms.terminal.plain import (
+    PlainReply,
+    answer_data,
+    answer_text,
+    clean,
+    for_shell,
+    keep_picture,
+    save,
+    table_text,
+)
 from adapters.platforms.terminal.progress import ProgressLine
 from adapters.platforms.terminal.screen import Screen
 from tests.adapters.platforms.fake_host import CONSENT, PLACE, FakeHost, session
@@ -36,7 +57,7 @@ class Sitting:
     def __init__(self, host: FakeHost, keys: PipeInput, folder: Path) -> None:
         self.keys = keys
         self.out = io.StringIO()
-        screen = Screen(Console(file=self.out, width=80, color_system=None), folder)
+        screen = Screen(Console(file=self.out, width=80, color_system=None), folder, folder / "pictures")
         self.chat = Chat(session(host), screen, io.StringIO())
         self.keyboard = Keyboard(
             Commands(self.chat.commands, self.chat.call_for),
@@ -331,7 +352,7 @@ async def test_a_growing_reply_prints_each_part_once() -> None:
     out = io.StringIO()
     ticks = iter(range(1000))
     screen = Screen(
-        Console(file=out, width=80, color_system=None), Path(), seconds=lambda: float(next(ticks))
+        Console(file=out, width=80, color_system=None), Path(), Path(), seconds=lambda: float(next(ticks))
     )
     text = "# Title\n\nFirst part.\n\n```python\nx = 1\n\ny = 2\n```\n\n- one\n- two\n\nLast \x1b]0;title\x07part."
     reply = screen.reply(Welcome("Guide", colour="no such colour"))
@@ -358,7 +379,7 @@ def test_a_table_that_would_break_names_is_a_list_instead(tmp_path: Path) -> Non
     shown: dict[int, str] = {}
     for width in (72, 120):
         out = io.StringIO()
-        Screen(Console(file=out, width=width), tmp_path).answer(Answer(table=Table(columns, rows)))
+        Screen(Console(file=out, width=width), tmp_path, tmp_path).answer(Answer(table=Table(columns, rows)))
         shown[width] = out.getvalue()
         assert all(name in shown[width] for name in names)
         assert "answers for" not in shown[width]
@@ -382,6 +403,34 @@ def test_plain_answer() -> None:
     refused = Answer("Nothing.", ok=False, data={"rows": 0})
     assert answer_data(refused) == {"ok": False, "text": "Nothing.", "rows": 0}
     assert table_text(Table(("a",), ())) == "a"
+
+
+def test_commands_that_an_answer_names_are_typed_as_in_a_shell() -> None:
+    commands = {command.name: command for command in FakeHost().commands}
+    answer = Answer(
+        "`/ask colour:red` goes on, `/ask` too; `/unknown x:1` and /ask stay.",
+        fields=(Field("a", "`/ask blue`"),),
+    )
+    told = for_shell(answer, commands)
+    assert told.text == (
+        "`understudy ask --colour red` goes on, `understudy ask` too; `/unknown x:1` and /ask stay."
+    )
+    assert told.fields[0].value == "`understudy ask blue`"
+
+
+def test_a_picture_gives_way_to_the_next_of_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    assert keep_picture(File("../curve.png", b"1"), folder) == folder / "curve.png"
+    assert keep_picture(File("curve.png", b"2"), folder) == folder / "curve.png"
+    assert [each.read_bytes() for each in folder.iterdir()] == [b"2"]
+    assert [each.name for each in tmp_path.iterdir()] == ["pictures"]
+
+
+def test_the_parts_of_an_answer_stand_apart(tmp_path: Path) -> None:
+    out = io.StringIO()
+    answer = Answer("Text.", fields=(Field("a", "1"),), table=Table(("b",), (("2",),)))
+    Screen(Console(file=out, width=80), tmp_path, tmp_path).answer(answer)
+    assert [line.strip() for line in out.getvalue().splitlines()] == ["Text.", "", "a  1", "", "b", "2"]
 
 
 def test_a_file_name_cannot_leave_its_folder(tmp_path: Path) -> None:
