@@ -21,6 +21,7 @@ from storage import clock, datasets
 from storage.database import Database, Tx
 from storage.errors import StorageError
 from training.environment import environment
+from training.freezing import discard
 
 if TYPE_CHECKING:
     from training.datasets import Built, Order
@@ -102,8 +103,6 @@ class Builds:
 
     async def _tidy(self) -> None:
         """Take away what builds that were killed have left. No other build of this process is running."""
-        from training.datasets import discard
-
         begun = clock.now() - _GONE_MS
         for number in await self._database.read(lambda tx: datasets.abandoned(tx, begun)):
             await discard(self._database, number)
@@ -131,8 +130,6 @@ class Builds:
 
     async def _clear(self, order: Order, begun: int) -> None:
         """Take away what a process had written that was stopped or killed."""
-        from training.datasets import discard
-
         home, key = order.workspace_id, order.name.casefold()
 
         def hide(tx: Tx) -> list[int]:

@@ -10,15 +10,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from adapters.platforms.base import UserError
 from storage.database import Database
 from storage.errors import StorageError
 from training.environment import environment
-from training.reading import Source, Stretch
-from training.staging import Part
 from training.worker import END, LENGTH, Failure, Place
+
+if TYPE_CHECKING:
+    from training.reading import Source, Stretch
+    from training.staging import Part
 
 MOST: Final = 4
 """Processes that read at once unless somebody says otherwise: each holds some 90 MB."""
@@ -91,11 +93,6 @@ class Crew:
             for task in feeding:
                 task.cancel()
             await asyncio.gather(*feeding, return_exceptions=True)
-
-    async def shrink(self) -> None:
-        """Let all but the first worker go."""
-        self._workers, gone = self._workers[:1], self._workers[1:]
-        await self._end(gone)
 
     @staticmethod
     async def _end(workers: Sequence[_Worker]) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, islice
@@ -30,13 +30,14 @@ from training.choosing import cap_persons, cap_rows, keep_best, ranked
 from training.collect import Redactor, Selection
 from training.crew import Crew
 from training.duplicates import Duplicates
+from training.freezing import LINES, discard
+from training.memory import give_back
 from training.quality import Report, report, warnings
 from training.reading import Reader, Source, Stretch, stretches
 from training.rows import Row
 from training.staging import Part, Staged, Staging
 from training.wording import Languages
 
-LINES: Final = 200  # written in one commit: the writer of the chat waits for no more than these
 SAMPLES: Final = 5
 
 _DISCARDING: Final = 5.0  # seconds after which who wants to stop all this waits no longer
@@ -138,28 +139,22 @@ class _Building:
         self._seen = 0
 
     async def run(self) -> Built:
-        if not self._workers:
-            return await self._run(None)
-        async with Crew(self._database.url, self._workers, self._source) as crew:
-            return await self._run(crew)
-
-    def close(self) -> None:
-        self._duplicates.close()
-
-    async def _run(self, crew: Crew | None) -> Built:
-        await self._collect(crew)
-        if crew is not None:
-            await crew.shrink()
+        await self._collect()
         await self._progress("Looking for duplicates", _COLLECTED)
         kept = await self._choose()
+        self._duplicates.close()
+        give_back()
         kept = await self._check(kept)
         # Its languages take a second or two to name, in which the rows are frozen.
-        reporting = asyncio.create_task(self._reports(kept, crew))
+        reporting = asyncio.create_task(self._reports(kept))
         try:
             return await self._end(kept, reporting)
         finally:
             reporting.cancel()
             await asyncio.gather(reporting, return_exceptions=True)
+
+    def close(self) -> None:
+        self._duplicates.close()
 
     async def _end(self, kept: NDArray[np.bool_], reporting: asyncio.Task[Mapping[str, Any]]) -> Built:
         validation = self._staging.column("validation")
@@ -177,27 +172,28 @@ class _Building:
 
     # -- collecting
 
-    async def _collect(self, crew: Crew | None) -> None:
+    async def _collect(self) -> None:
         totals = await self._database.read(lambda tx: candidates.totals(tx, self._order.avatar_id))
         size = max(1, totals.exchanges + totals.examples + totals.preferences)
         reader = Reader(self._database, self._source, 0)
         try:
-            async for part in self._parts(reader, crew):
-                self._staging.take(part)
-                for sketch in part.sketches:
-                    self._duplicates.take(sketch)
-                self._left.update(part.left_out)
-                before, self._seen = self._seen, self._seen + part.material
-                if before // _TOLD != self._seen // _TOLD:
-                    share = min(1.0, self._seen / size)
-                    await self._progress(
-                        f"{self._seen:,} exchanges and examples read, {len(self._staging):,} fit",
-                        share * _COLLECTED,
-                    )
+            async with contextlib.aclosing(self._parts(reader)) as parts:
+                async for part in parts:
+                    self._staging.take(part)
+                    for sketch in part.sketches:
+                        self._duplicates.take(sketch)
+                    self._left.update(part.left_out)
+                    before, self._seen = self._seen, self._seen + part.material
+                    if before // _TOLD != self._seen // _TOLD:
+                        share = min(1.0, self._seen / size)
+                        await self._progress(
+                            f"{self._seen:,} exchanges and examples read, {len(self._staging):,} fit",
+                            share * _COLLECTED,
+                        )
         finally:
             reader.close()
 
-    async def _parts(self, reader: Reader, crew: Crew | None) -> AsyncIterator[Part]:
+    async def _parts(self, reader: Reader) -> AsyncGenerator[Part]:
         """All candidates, the same ones in the same order whoever reads them."""
         if self._order.selection.method == "dpo":
             async for part in reader.compared():
@@ -205,10 +201,13 @@ class _Building:
             async for part in reader.preferred():
                 yield part
             return
-        if crew is not None:
-            shared = crew.parts(await stretches(self._database, self._order.avatar_id))
-            async with contextlib.aclosing(shared):
-                async for part in shared:
+        if self._workers:
+            shared = await stretches(self._database, self._order.avatar_id)
+            async with (
+                Crew(self._database.url, self._workers, self._source) as crew,
+                contextlib.aclosing(crew.parts(shared)) as parts,
+            ):
+                async for part in parts:
                     yield part
         else:
             async for part in reader.talks(Stretch()):
@@ -283,9 +282,14 @@ class _Building:
 
     # -- what it is like
 
-    async def _reports(self, kept: NDArray[np.bool_], crew: Crew | None) -> Mapping[str, Any]:
+    async def _reports(self, kept: NDArray[np.bool_]) -> Mapping[str, Any]:
         look = partial(_reports, self._staging, kept)
-        before, after = await (crew.ask(look) if crew is not None else asyncio.to_thread(look))
+        if self._workers:
+            # One that read has grown, and would wait in memory while duplicates are found.
+            async with Crew(self._database.url, 1) as crew:
+                before, after = await crew.ask(look)
+        else:
+            before, after = await asyncio.to_thread(look)
         many = int(np.count_nonzero(kept))
         held_out = int(np.count_nonzero(kept & self._staging.column("validation")))
         return {
@@ -381,12 +385,6 @@ class _Building:
         finally:
             if database is not own:
                 await database.close()
-
-
-async def discard(database: Database, number: int) -> None:
-    """Take away a dataset, or what there is of one that is not finished, in steps that hold nobody up."""
-    while not await database.write(lambda tx: datasets.abandon(tx, number)):
-        pass
 
 
 def _kept(report: Report) -> dict[str, Any]:

@@ -78,8 +78,9 @@ class Duplicates:
         self.close()
 
     def close(self) -> None:
-        """Remove what is on disk. Closing again does nothing."""
+        """Remove what is on disk, and let go of the rest. Closing again does nothing."""
         self._files.close()
+        self._signed, self._shingle_ends = array("I"), array("Q", [0])
 
     def __len__(self) -> int:
         return self._count
@@ -92,11 +93,6 @@ class Duplicates:
         if sketch is not None:
             self._take(sketch)
         return index
-
-    def add_many(self, texts: Sequence[str]) -> None:
-        """Several texts, in order."""
-        for text in texts:
-            self.add(text)
 
     def take(self, sketch: Sketch) -> None:
         """Several texts, of which only this is known."""

@@ -20,8 +20,8 @@ from storage.database import Database, Tx
 from storage.datasets import Dataset, NewDataset, NewLine
 from training.card import CardFacts, card, is_card
 from training.collect import opening
-from training.datasets import LINES, discard
 from training.formats import FORMATS, Unfit, Verdict, file_name, fitting, parse, validate, verdict
+from training.freezing import LINES, discard
 from training.rows import Split, row_hash, to_json
 from training.writing import SPLITS, write
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from training.collect import context_of
 from training.rows import Row
 from training.sketches import normalise, words
-from training.summaries import Conflict, Conflicts, Spread, spread
+from training.summaries import Conflict, Conflicts, Spread, counted, distinct, most_frequent, spread
 from training.wording import UNKNOWN, edges, is_refusal, languages
 
 BOILERPLATE: Final = 0.05
@@ -145,8 +145,7 @@ class Report:
     of rated rows which one person rated: those of whoever has most. ``positive`` and ``negative`` count rows with a label.
     ``conflicts`` are questions with dissimilar replies: exact up to 20,000 distinct questions, estimated from so many of
     them beyond. ``languages``, ``distinct_2`` (distinct over all pairs of neighbouring words), ``distance`` (mean Jaccard
-    distance of two replies' words) and ``vocabulary`` are those of the replies of ``sampled`` distinct rows. ``duplicates``
-    is what the caller knows of it.
+    distance of two replies' words) and ``vocabulary`` are those of the replies of ``sampled`` distinct rows.
     """
 
     rows: int
@@ -169,7 +168,6 @@ class Report:
     vocabulary: int
     sources: Mapping[str, float]
     quality: float | None
-    duplicates: float | None = None
 
     def data(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -186,7 +184,6 @@ class Limits:
     balance: float = 4.0
     person: float = 0.2
     conflicts: float = 0.01
-    duplicates: float = 0.3
     distance: float = 0.6
     median_characters: int = 40
 
@@ -196,7 +193,6 @@ def report(
     kept: NDArray[np.bool_],
     *,
     sample: int = SAMPLE,
-    duplicates: float | None = None,
     languages_of: Callable[[Sequence[str]], list[str]] = languages,
 ) -> Report:
     """What those rows are like of which ``kept`` says so; ``languages_of`` names the language of each of some texts.
@@ -205,7 +201,7 @@ def report(
     """
     many = int(np.count_nonzero(kept))
     label = seen.column("label")[kept]
-    author = _counted(seen.column("author")[kept])
+    author = most_frequent(seen.column("author")[kept])
     quality = seen.column("quality")[kept]
     graded = quality[~np.isnan(quality)]
     replies = [reply for _, reply in seen.said(_sampled(seen.column("key"), kept, sample))]
@@ -222,8 +218,8 @@ def report(
         languages=_shares(languages_of(replies)),
         positive=int(np.count_nonzero(label == 1)),
         negative=int(np.count_nonzero(label == 0)),
-        author=_share(author[0][1] if author else 0, many),
-        authors_known=bool(author),
+        author=_share(author, many),
+        authors_known=author > 0,
         rater=_rater(seen, kept),
         conflicts=conflicts,
         conflict_samples=samples,
@@ -233,25 +229,22 @@ def report(
         vocabulary=len({word for each in spoken for word in each}),
         sources={
             seen.source(source): _share(count, many)
-            for source, count in _counted(seen.column("source")[kept])
+            for source, count in sorted(
+                counted(seen.column("source")[kept]), key=lambda each: (-each[1], each[0])
+            )
         },
         quality=round(float(graded.mean(dtype=np.float64)), 4) if len(graded) else None,
-        duplicates=duplicates,
     )
 
 
 def _sampled(keys: NDArray[np.uint64], kept: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
     """The rows with the lowest keys, in their order; of rows that are the same the first."""
+    known = distinct(keys[kept])
+    if len(known) > most:
+        kept = kept & (keys < known[most])
     there = np.flatnonzero(kept)
     _, first = np.unique(keys[there], return_index=True)
-    return there[first[:most]]
-
-
-def _counted(values: NDArray[np.uint64]) -> list[tuple[int, int]]:
-    """Each value but 0 and how often it is there, the most frequent first."""
-    known, counts = np.unique(values[values != 0], return_counts=True)
-    order = np.lexsort((known, -counts))[:1000]
-    return list(zip(known[order].tolist(), counts[order].tolist(), strict=True))
+    return there[first]
 
 
 def _edges(seen: Looks, kept: NDArray[np.bool_], where: Literal["beginning", "ending"]) -> list[Boilerplate]:
@@ -259,7 +252,7 @@ def _edges(seen: Looks, kept: NDArray[np.bool_], where: Literal["beginning", "en
     column = seen.column(where)
     many = int(np.count_nonzero(kept))
     least = max(BOILERPLATE * many, _FEW)
-    often = [(edge, count) for edge, count in _counted(column[kept]) if count > least]
+    often = counted(column[kept], least)
     if not often:
         return []
     rows = np.array([np.flatnonzero(kept & (column == edge))[0] for edge, _ in often])
@@ -273,8 +266,7 @@ def _edges(seen: Looks, kept: NDArray[np.bool_], where: Literal["beginning", "en
 def _rater(seen: Looks, kept: NDArray[np.bool_]) -> float:
     counts = seen.column("raters")
     rated = int(np.count_nonzero(counts[kept]))
-    most = _counted(seen.raters()[np.repeat(kept, counts)]) if rated else []
-    return round(most[0][1] / rated, 4) if most else 0.0
+    return _share(most_frequent(seen.raters()[np.repeat(kept, counts)]), rated)
 
 
 def _conflicts(seen: Looks, kept: NDArray[np.bool_]) -> tuple[int, tuple[Conflict, ...]]:
@@ -282,9 +274,10 @@ def _conflicts(seen: Looks, kept: NDArray[np.bool_]) -> tuple[int, tuple[Conflic
     asked = seen.column("asked")
     # A bad reply is meant to differ from a good one.
     rows = np.flatnonzero(kept & (seen.column("label") != 0))
-    known, of, counts = np.unique(asked[rows], return_inverse=True, return_counts=True)
-    conflicts = Conflicts(known)
-    again = rows[(counts[of] > 1) & conflicts.wants(asked[rows])]
+    conflicts = Conflicts(distinct(asked[rows]))
+    rows = rows[conflicts.wants(asked[rows])]
+    _, of, counts = np.unique(asked[rows], return_inverse=True, return_counts=True)
+    again = rows[counts[of] > 1]
     for row, (question, reply) in zip(again.tolist(), seen.said(again), strict=True):
         conflicts.see(int(asked[row]), question, reply)
     return conflicts.found()
@@ -373,12 +366,6 @@ def warnings(report: Report, limits: Limits | None = None) -> list[str]:
         report.conflicts > limits.conflicts * report.rows,
         f"{report.conflicts} questions have replies that differ widely: approve the right one of each, reject the others.",
     )
-    if report.duplicates is not None:
-        told.add(
-            report.duplicates > limits.duplicates,
-            f"{_percent(report.duplicates)} of the material said what other material says already: there is less to learn "
-            "from than it seems; widen the window of time or the sources.",
-        )
     told.add(
         report.sampled > 1 and report.distance < limits.distance,
         f"Replies resemble each other (mean distance {report.distance:.2f} of 1): the model will answer everything alike; "

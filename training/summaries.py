@@ -1,4 +1,4 @@
-"""Summaries of any number of things: how sizes are spread, which replies conflict."""
+"""Summaries of any number of things: which values are frequent, how sizes are spread, which replies conflict."""
 
 from __future__ import annotations
 
@@ -34,6 +34,38 @@ class Conflict:
     question: str
     one: str
     other: str
+
+
+def distinct(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Each value once, in order; sorts ``values`` where they are, as there may be millions."""
+    values.sort()
+    return values[_first(values)]
+
+
+def counted(values: NDArray[np.uint64], least: float = 0) -> list[tuple[int, int]]:
+    """Each value but 0 that is there more than ``least`` times, and how often; sorts ``values`` where they are."""
+    known, counts = _counts(values)
+    often = counts > least
+    return list(zip(known[often].tolist(), counts[often].tolist(), strict=True))
+
+
+def most_frequent(values: NDArray[np.uint64]) -> int:
+    """How often the value is there that is there most often, 0 aside; sorts ``values`` where they are."""
+    return int(_counts(values)[1].max(initial=0))
+
+
+def _counts(values: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    values.sort()
+    values = values[np.searchsorted(values, np.uint64(1)) :]
+    starts = np.flatnonzero(_first(values))
+    return values[starts], np.diff(starts, append=len(values))
+
+
+def _first(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of values in order are not the one before them."""
+    new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return new
 
 
 def spread(sizes: NDArray[np.integer]) -> Spread:

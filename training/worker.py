@@ -18,11 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from inspect import iscoroutinefunction
-from typing import Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from storage.database import Database
 from storage.errors import StorageError
-from training.reading import Reader, Source, Stretch
+
+if TYPE_CHECKING:
+    from training.reading import Reader, Source
 
 LENGTH: Final = 8
 """Bytes before each pickle that say how long it is."""
@@ -111,17 +113,22 @@ class _Working:
 
     async def answers(self, wanted: Any) -> AsyncIterator[object]:
         """What there is to say to what is wanted: a stretch, or a function that may want the database."""
-        if isinstance(wanted, Stretch):
-            database = await self._opened()
-            if self._reader is None:
-                assert self._place.source is not None
-                self._reader = Reader(database, self._place.source, self._place.shelf)
-            async for part in self._reader.talks(wanted):
+        if not callable(wanted):
+            async for part in (await self._reading()).talks(wanted):
                 yield part
         elif iscoroutinefunction(wanted):
             yield await wanted(await self._opened())
         else:
             yield wanted()
+
+    async def _reading(self) -> Reader:
+        if self._reader is None:
+            # Who only writes needs none of what reading does.
+            from training.reading import Reader
+
+            assert self._place.source is not None
+            self._reader = Reader(await self._opened(), self._place.source, self._place.shelf)
+        return self._reader
 
     async def _opened(self) -> Database:
         if self._database is None:

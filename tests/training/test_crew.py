@@ -6,9 +6,10 @@ import asyncio
 import os
 import signal
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -32,6 +33,36 @@ def workers() -> list[int]:
     """The workers that this process has started and that have not ended."""
     own = ["pgrep", "-P", str(os.getpid()), "-f", "training[.]worker"]
     return [int(pid) for pid in subprocess.run(own, capture_output=True).stdout.split()]
+
+
+@dataclass(frozen=True)
+class Killing:
+    """Replaces nothing in the process ``own``, and ends every other."""
+
+    own: int
+
+    def scope(self) -> Self:
+        if os.getpid() != self.own:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self
+
+    def redact(self, text: str) -> str:
+        return text
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Says so in the pipe ``here`` when it is asked for anything, and then never answers."""
+
+    here: Path
+
+    def scope(self) -> Self:
+        with self.here.open("w"):
+            signal.pause()
+        return self
+
+    def redact(self, text: str) -> str:
+        return text
 
 
 async def talk_much(stage: Stage) -> None:
@@ -85,8 +116,6 @@ async def test_stretches_are_put_in_order(database: Database, tmp_path: Path) ->
             for sketch in part.sketches:
                 compared.take(sketch)
         assert len(workers()) == 3
-        await crew.shrink()
-        assert len(workers()) == 1
         assert await crew.ask(os.getpid) in workers()
     assert workers() == []
     every = np.ones(len(alone), dtype=bool)
@@ -106,15 +135,10 @@ async def test_a_worker_that_is_killed_is_told_of(database: Database, tmp_path: 
     stage = await set_stage(database)
     await talk_much(stage)
 
-    async def progress(text: str, done: float | None = None) -> None:
-        if text.startswith("Looking for"):
-            for pid in workers():
-                os.kill(pid, signal.SIGKILL)
-
     with pytest.raises(
         UserError, match=r"was killed \(signal 9\), perhaps for want of memory; nothing of it was kept"
     ):
-        await build(database, order(stage), progress=progress, folder=tmp_path, workers=2)
+        await made(stage, order(stage), redactor=Killing(os.getpid()), folder=tmp_path, workers=2)
     assert workers() == []
     assert not await database.read(lambda tx: datasets.abandoned(tx, 2**62))
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
@@ -150,13 +174,36 @@ async def test_a_project_that_has_modules_of_our_names_is_not_run(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_workers_end_with_a_build_that_is_cancelled(database: Database, tmp_path: Path) -> None:
+async def test_workers_end_with_a_build_that_is_cancelled_while_they_read(
+    database: Database, tmp_path: Path
+) -> None:
+    stage = await set_stage(database)
+    await talk_much(stage)
+    here = tmp_path / "here"
+    os.mkfifo(here)
+    building = asyncio.create_task(
+        made(stage, order(stage), redactor=Waiting(here), folder=tmp_path, workers=2)
+    )
+    reading = await asyncio.to_thread(here.open)
+    assert workers()
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    reading.close()
+    assert workers() == []
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_workers_end_with_a_build_that_is_cancelled_while_it_freezes(
+    database: Database, tmp_path: Path
+) -> None:
     stage = await set_stage(database)
     await talk_much(stage)
     there = asyncio.Event()
 
     async def progress(text: str, done: float | None = None) -> None:
-        if text.startswith("Looking for"):
+        if text.endswith("frozen"):
             there.set()
             await asyncio.Event().wait()
 
@@ -164,11 +211,11 @@ async def test_workers_end_with_a_build_that_is_cancelled(database: Database, tm
         build(database, order(stage), progress=progress, folder=tmp_path, workers=2)
     )
     await there.wait()
-    assert workers()
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
         await building
     assert workers() == []
+    assert not await database.read(lambda tx: datasets.abandoned(tx, 2**62))
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 

@@ -23,7 +23,8 @@ ORDINARY = settings(
 
 def groups(folder: Path, texts: Sequence[str], threshold: float = 0.8) -> list[int]:
     with Duplicates(folder, threshold=threshold) as duplicates:
-        duplicates.add_many(texts)
+        for text in texts:
+            duplicates.add(text)
         return duplicates.groups().tolist()
 
 
@@ -203,7 +204,8 @@ def test_more_texts_may_come_after_groups(tmp_path: Path) -> None:
 def test_what_is_not_wanted_any_more_stops_and_leaves_nothing(tmp_path: Path) -> None:
     shares: list[float] = []
     with Duplicates(tmp_path) as duplicates:
-        duplicates.add_many([" ".join(sentence(random.Random(seed), 20)) for seed in range(300)])
+        for seed in range(300):
+            duplicates.add(" ".join(sentence(random.Random(seed), 20)))
         with pytest.raises(Stopped):
             duplicates.groups(stop=lambda: True)
         duplicates.groups(progress=shares.append)

@@ -18,7 +18,6 @@ from training import quality
 from training.quality import (
     LOOK,
     Fact,
-    Limits,
     Report,
     look,
     warnings,
@@ -71,12 +70,11 @@ class Facts:
 def report(
     facts: Iterable[Fact],
     sample: int = 2_000,
-    duplicates: float | None = None,
     languages_of: Callable[[Sequence[str]], list[str]] = english,
 ) -> Report:
     seen = Facts(facts)
     every = np.ones(len(seen), dtype=bool)
-    return quality.report(seen, every, sample=sample, duplicates=duplicates, languages_of=languages_of)
+    return quality.report(seen, every, sample=sample, languages_of=languages_of)
 
 
 def various(count: int, seed: int = 1) -> list[Fact]:
@@ -300,12 +298,6 @@ def test_replies_that_are_all_alike_are_warned_of() -> None:
     found = report(facts)
     assert found.distance < 0.3
     assert any("resemble each other" in each for each in warnings(found))
-
-
-def test_duplicates_are_the_callers_to_count() -> None:
-    found = report(various(10), duplicates=0.4)
-    assert any("40 %" in each for each in warnings(found))
-    assert warnings(found, Limits(duplicates=0.5, person=0.5)) == []
 
 
 def test_languages_of_chat_messages() -> None:
