@@ -65,6 +65,16 @@ _CONCERNING = Statement(
     )
     .order_by(_exchange.c.created_at, _exchange.c.id)
 )
+_LATEST = Statement(
+    select(*_COLUMNS, _exchange.c.user_text)
+    .select_from(_rating.join(_exchange, _exchange.c.id == _rating.c.exchange_id))
+    .where(
+        _rating.c.person_id == bindparam("of_person"),
+        or_(_rating.c.stars.is_not(None), _rating.c.comment != "", _rating.c.better != ""),
+    )
+    .order_by(_rating.c.updated_at.desc(), _rating.c.id.desc())
+    .limit(bindparam("most"))
+)
 _MARKS = Statement(select(*_COLUMNS, _rating.c.marks).where(_OWN))
 # On Postgres other processes rate at the same time: whoever holds the exchange's row works on its ratings alone.
 _LOCKED = select(_exchange.c.avatar_id).where(_exchange.c.id == bindparam("of_exchange"))
@@ -217,6 +227,12 @@ def of_exchange(tx: Tx, exchange_id: str) -> list[Rating]:
     """All ratings of an exchange, one for each person; without tombstones."""
     rows = tx.rows(_OF_EXCHANGE, {"of_exchange": exchange_id})
     return [rating for rating in map(_record, rows) if not rating.empty]
+
+
+def latest(tx: Tx, person_id: str, limit: int) -> list[tuple[Rating, str]]:
+    """The ratings that this person gave or changed last, the newest first, each with the message it was an answer to."""
+    rows = tx.rows(_LATEST, {"of_person": person_id, "most": limit})
+    return [(_record(row[:-1]), row[-1]) for row in rows]
 
 
 def betters(tx: Tx, exchange_id: str) -> list[Better]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from adapters.platforms.base import Access, Answer, Call, Command, Field, Param
 from bot.commands.prompts import day
-from bot.commands.talk import counted
+from bot.commands.talk import counted, shorten
 from bot.finetuning import takenback
 from bot.scenes import Scene
 from bot.services import Services
-from storage import audit, clock, datasets, people, workspaces
+from storage import audit, clock, datasets, people, ratings, workspaces
 from storage.database import Tx
 from storage.people import Forgotten
+from storage.ratings import Rating
+
+_RATED = 3
+_QUESTION = 40
 
 
 def commands(services: Services) -> tuple[Command, ...]:
@@ -66,11 +70,20 @@ def commands(services: Services) -> tuple[Command, ...]:
     )
 
 
+def _verdict(rating: Rating, question: str) -> str:
+    said = f"{rating.stars} of 5" if rating.stars else "a comment" if rating.comment else "a better answer"
+    return f"{said} for “{shorten(question, _QUESTION)}”" if question.strip() else said
+
+
 async def _show(services: Services, call: Call) -> Answer:
     scene = await services.scene(call)
     person = scene.person
-    held, models = await services.database.read(
-        lambda tx: (people.held(tx, person.id), _models_of(tx, person.id))
+    held, models, rated = await services.database.read(
+        lambda tx: (
+            people.held(tx, person.id),
+            _models_of(tx, person.id),
+            ratings.latest(tx, person.id, _RATED),
+        )
     )
     trained = f"; {counted(models, 'model')} {_were(models)} trained on them" if models else ""
     policy = {
@@ -86,6 +99,7 @@ async def _show(services: Services, call: Call) -> Answer:
         + f" on {day(person.withdrawn_at or 0)} UTC",
     }[person.consent]
     where = "on this machine" if call.place.platform == "terminal" else "in the operator's database"
+    last = ", ".join(_verdict(rating, question) for rating, question in rated)
     fields = (
         Field("Kept", f"{counted(held.exchanges, 'exchange')}, {counted(held.ratings, 'rating')}, {where}"),
         Field(
@@ -94,6 +108,7 @@ async def _show(services: Services, call: Call) -> Answer:
             f"{counted(held.dataset_lines, 'row')} of "
             f"datasets with your words{trained}",
         ),
+        *((Field("You rated last", last),) if last else ()),
         Field("Your choice", state),
         Field("The rule here", policy),
         Field("Change it", "`/privacy consent`, `/privacy withdraw`, `/privacy delete`"),

@@ -505,6 +505,18 @@ async def test_privacy_from_unset_to_given_to_withdrawn(theatre: Theatre) -> Non
     assert told(await done(theatre, "privacy show", who=BOB, place=ELSEWHERE))["consent"] == "unset"
 
 
+async def test_privacy_shows_what_was_rated_last(school: Theatre) -> None:
+    for number, stars in enumerate(("5", "2", "none", "4", "1")):
+        await school.say(f"Question {number}, which is a little longer than fits?", who=BOB)
+        await done(school, "rate", who=BOB, stars=stars)
+    fields = {field.name: field.value for field in (await done(school, "privacy show", who=BOB)).fields}
+    cut = "which is a little longer th…”"
+    assert fields["You rated last"] == (
+        f"1 of 5 for “Question 4, {cut}, 4 of 5 for “Question 3, {cut}, 2 of 5 for “Question 1, {cut}"
+    )
+    assert "You rated last" not in {field.name for field in (await done(school, "privacy show")).fields}
+
+
 async def test_a_no_after_a_yes_is_a_no(theatre: Theatre) -> None:
     await done(theatre, "privacy consent", who=BOB)
     answer = await done(theatre, "privacy decline", who=BOB)

@@ -179,3 +179,25 @@ async def test_two_processes_that_rate_at_the_same_moment_lose_nothing(database:
     finally:
         await other.close()
     assert await quality(stage, exchange) == (pytest.approx(12.5 / 13), 12)
+
+
+async def test_what_somebody_rated_last_is_found_with_what_was_asked(database: Database) -> None:
+    stage = await set_stage(database)
+    ann, bob = await stage.person("Ann"), await stage.person("Bob")
+    conversation = await stage.conversation()
+    first, second, third, fourth = [
+        await stage.exchange(conversation, ann, question, "So.")
+        for question in ("One?", "Two?", "Three?", "Four?")
+    ]
+    await rated(stage, ann, first, MarkEvent("stars", 10, 4))
+    await rated(stage, ann, second, MarkEvent("stars", 20, 1), MarkEvent("stars", 30))
+    await rated(stage, bob, third, MarkEvent("stars", 40, 5))
+    await rated(stage, ann, fourth, MarkEvent("form", 50, rates=False, comment="Hm."))
+    found = await database.read(lambda tx: ratings.latest(tx, ann.id, 5))
+    assert [(each.stars, each.comment, question) for each, question in found] == [
+        (None, "Hm.", "Four?"),
+        (4, "", "One?"),
+    ]
+    await rated(stage, ann, first, MarkEvent("stars", 60, 3))
+    [(newest, question)] = await database.read(lambda tx: ratings.latest(tx, ann.id, 1))
+    assert (newest.stars, question) == (3, "One?")
