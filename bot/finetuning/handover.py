@@ -14,7 +14,7 @@ from bot.finetuning.datasets import NONE_HELD_OUT, checked_name, find_dataset, n
 from bot.scenes import named
 from bot.services import Services
 from storage.datasets import Dataset
-from training.formats import Verdict
+from training.formats import FORMATS, Verdict
 from training.handover import Arrival, Arrived, Exported, bring_in, checked_file, title
 from training.handover import export as write_out
 
@@ -38,7 +38,10 @@ async def export(services: Services, call: Call) -> Answer:
     if call.local:
         plain = re.sub(r"[^\w.-]+", "-", dataset.name)
         folder = _path(out or f"{plain}-{dataset.version}-{format_}")
+        there = await asyncio.to_thread(folder.exists)
         exported = await write_out(services.database, dataset, format_, folder, call.progress)
+        if not there and not exported.files:
+            await asyncio.to_thread(folder.rmdir)
         where, files = str(folder), ()
     else:
         with TemporaryDirectory(prefix="understudy-") as kept:
@@ -101,6 +104,8 @@ def _exported(
     )
     if not train:
         text = f"No row to train on of {title(dataset)} fits {format_}, so nothing was written."
+    elif lacks := FORMATS[format_].lacks:
+        text += f" {format_} has no place for {lacks}: its lines are without one."
     problems = exported.problems
     if problems:
         text += f"\n\n⚠️ A trainer that takes {format_} would refuse this: {problems[0]}."

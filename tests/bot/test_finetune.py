@@ -252,11 +252,16 @@ async def _handed_over(school: Theatre, tmp_path: Path) -> None:
     assert [target for action, target, _ in await written(school) if action == "finetune export"] == [
         "zed-sft:1", "zed-sft:1",
     ]  # fmt: skip
-    alpaca = tmp_path / "alpaca"
-    assert "nothing was written" in await refused(
-        school, "finetune export", dataset="zed-sft", format="alpaca", out=str(alpaca), local=True
+    bare = await done(
+        school,
+        "finetune export",
+        dataset="zed-sft",
+        format="alpaca",
+        out=str(tmp_path / "alpaca"),
+        local=True,
     )
-    assert not list(alpaca.iterdir())
+    assert "alpaca has no place for a system prompt: its lines are without one." in bare.text
+    assert b"system" not in (tmp_path / "alpaca" / "train.alpaca.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 Source: https://github.com/tatsu-lab/stanford_alpaca#data-release and the fields as
 https://huggingface.co/datasets/tatsu-lab/alpaca describes them: ``input`` is context for the instruction, and may be empty.
 
-The format has one question and no system prompt: rows with more are unfit. (Trainers that read ``system`` and
-``history`` beside these three each do it their own way, so neither is written nor read.)
+The format has one question: rows of several turns are unfit. It has no place for a system prompt, which is left out, since
+every avatar has one. (Trainers that read ``system`` and ``history`` beside these three each do it their own way, so neither
+is written nor read.)
 """
 
 from __future__ import annotations
@@ -19,10 +20,8 @@ LIMITS: Final = Limits()
 
 
 def write(row: Row) -> object:
-    """The line's object. Raises ``Unfit`` for a talk of several turns or with a system prompt."""
-    if row.prompt[0].role == "system":
-        raise Unfit("alpaca has no system prompt: build the dataset with prompt none")
-    if len(row.prompt) > 1:
+    """The line's object, without the system prompt. Raises ``Unfit`` for a talk of several turns."""
+    if sum(turn.role != "system" for turn in row.prompt) > 1:
         raise Unfit("alpaca has one turn only")
     return {"instruction": row.question, "input": "", "output": row.reply}
 

@@ -52,7 +52,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One shape of file. ``write`` makes the line's object of a row, ``read`` finds what is in an object."""
+    """One shape of file. ``write`` makes the line's object of a row, ``read`` finds what is in an object.
+
+    ``lacks`` is what a row may have and a line has no place for.
+    """
 
     name: str
     method: Method
@@ -61,6 +64,7 @@ class Format:
     limits: Limits
     write: Callable[[Row], object]
     read: Callable[[Mapping[str, object], Found], None]
+    lacks: str = ""
 
 
 def check_row(row: Row, method: Method) -> None:

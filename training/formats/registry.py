@@ -86,6 +86,7 @@ _ALL: Final = (
         alpaca.LIMITS,
         alpaca.write,
         alpaca.read,
+        lacks="a system prompt",
     ),
 )
 
