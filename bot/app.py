@@ -229,6 +229,8 @@ def local_options(configuration: Configuration) -> LocalOptions:
         models=chosen.models,
         python=chosen.python or sys.executable,
         at_once=chosen.at_once,
+        restarts=chosen.restarts,
+        job=chosen.job,
         max_length=chosen.max_length,
         serve_url=chosen.serve_url,
         serve_key=secrets.local_serve_key.get_secret_value() if secrets.local_serve_key else "",
@@ -332,10 +334,13 @@ def google_tuner(configuration: Configuration) -> Tuner:
     """Google's, in a project of the Agent Platform."""
     from adapters.vendors.google import make_tuner
 
-    return make_tuner(google_endpoint(configuration))
+    return make_tuner(
+        google_endpoint(configuration), adapter_size=configuration.settings.google.adapter_size or None
+    )
 
 
 def _runs(configuration: Configuration, database: Database, tuners: Tuners) -> Runs:
+    from training.hosts import identity
     from training.runs import RunLimits, Runs
 
     settings = configuration.settings
@@ -351,6 +356,7 @@ def _runs(configuration: Configuration, database: Database, tuners: Tuners) -> R
         tuners.find,
         limits,
         configuration.data_dir / "runs",
+        host=identity(configuration.data_dir),
         vendors=tuners.vendors,
         prices=lambda vendor, model: _tuning_prices(settings, f"{vendor}:{model}"),
     )

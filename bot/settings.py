@@ -15,8 +15,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.local_settings import JobSettings, LoraSettings
 
 PREFIX = "UNDERSTUDY_"
 # Variables that begin like a setting and are none.
@@ -24,6 +35,7 @@ OTHER_VARIABLES = ("UNDERSTUDY_DATA_DIR", "UNDERSTUDY_TEST_POSTGRES")
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:\S+$")]
 VendorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+ADAPTER_SIZES = (0, 1, 2, 4, 8, 16, 32)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -71,6 +83,12 @@ class VendorSettings(_Section):
     sees: bool | None = None
 
 
+def _adapter_size(size: int) -> int:
+    if size not in ADAPTER_SIZES:
+        raise PydanticCustomError("adapter_size", "it is one of {sizes}", {"sizes": str(ADAPTER_SIZES)[1:-1]})
+    return size
+
+
 class GoogleSettings(_Section):
     """A project of Google Cloud's Agent Platform, in place of a Gemini API key; with a bucket and a region it tunes."""
 
@@ -79,17 +97,21 @@ class GoogleSettings(_Section):
     base_url: str = ""
     bucket: str = ""
     tuning_location: str = ""
+    adapter_size: Annotated[int, AfterValidator(_adapter_size)] = 0
 
 
 class LocalSettings(_Section):
     """Models of this machine, tuned with TRL: ``models`` are names for people, each with a folder or a Hugging Face name.
 
-    They answer through the OpenAI-compatible server at ``serve_url``, or without it in this process.
+    ``job`` holds what each job is given (bot/local_settings.py). They answer through the OpenAI-compatible server at
+    ``serve_url``, or without it in this process.
     """
 
     models: dict[str, str] = {}
     python: str = ""
     at_once: Annotated[int, Field(ge=1)] = 1
+    restarts: Annotated[int, Field(ge=0)] = 3
+    job: JobSettings = {}
     max_length: Annotated[int, Field(ge=16)] = 2048
     serve_url: str = ""
     serve_folder: str = ""
@@ -396,6 +418,9 @@ def _known_beside(where: Sequence[str]) -> list[str]:
     """What could stand there: the sections, or the keys of the section."""
     if len(where) == 1:
         return list(known_keys())
+    if where[:2] == ["local", "job"] and len(where) > 2:
+        inner = LoraSettings if where[2] == "lora" and len(where) > 3 else JobSettings
+        return [".".join((*where[:-1], key)) for key in inner.__annotations__]
     return [f"{where[0]}.{key}" for key in known_keys().get(where[0], ())]
 
 

@@ -106,13 +106,14 @@ _OF_EXAMPLE = Statement(
 )
 _COVERED = people.covering(_workspace.c.consent, _person.c.consent, _person.c.given_at, _author.c.said_at)
 _UNCONSENTED = Statement(
-    select(func.count(_author.c.position.distinct()))
+    select(_author.c.dataset_number, func.count(_author.c.position.distinct()))
     .select_from(
         _author.outerjoin(_person, _person.c.id == _author.c.person_id).outerjoin(
             _workspace, _workspace.c.id == _person.c.workspace_id
         )
     )
-    .where(_author.c.dataset_number == bindparam("of_number"), ~_COVERED)
+    .where(_author.c.dataset_number.in_(bindparam("numbers", expanding=True)), ~_COVERED)
+    .group_by(_author.c.dataset_number)
 )
 
 _MODELS_OF = Statement(
@@ -180,4 +181,9 @@ def models_of(tx: Tx, dataset_numbers: Iterable[int]) -> list[int]:
 
 def unconsented(tx: Tx, number: int) -> int:
     """How many rows hold words of somebody who may not be learnt from (any more): what ``people.may_learn`` would refuse."""
-    return tx.rows(_UNCONSENTED, {"of_number": number})[0][0]
+    return unconsented_of(tx, [number]).get(number, 0)
+
+
+def unconsented_of(tx: Tx, numbers: Iterable[int]) -> dict[int, int]:
+    """The same of several datasets, each read once, by number; those that hold none are left out."""
+    return {row[0]: row[1] for row in tx.rows(_UNCONSENTED, {"numbers": sorted(set(numbers))})}

@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import orjson
-from sqlalchemy import and_, bindparam, case, func, not_, null, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, not_, null, or_, select, update
 
 from storage import clock, ids, numbering
 from storage.database import Row, Statement, Tx, columns_of, first, insert_into, table
 from storage.errors import Missing, StorageError
-from storage.schema import TrainingRunRow
+from storage.schema import TrainingRunRow, TunedModelRow
 
 Live = Literal["preparing", "queued", "running", "finishing", "paused", "cancelling"]
 End = Literal["succeeded", "failed", "cancelled"]
@@ -58,7 +58,8 @@ class Run:
     to upload ({split, name, rows, tokens, bytes}), ``uploaded`` those that were ({id, split}; without an id those that may
     have been), ``checkpoints``
     {model, step, loss}. ``said`` is the vendor's own word, ``error`` why it ended badly, ``trouble`` why the vendor cannot
-    be asked now. ``expected`` is what the training was estimated at, ``cost`` what it is known to have cost.
+    be asked now. ``expected`` is what the training was estimated at, ``cost`` what it is known to have cost. ``host`` is
+    the only host that may take its steps, where the vendor trains on the machine that asks; empty for anyone.
 
     ``place`` is where it was launched and ``message`` the platform's id of the one message that tells of it; ``told`` is
     the state that was told there last, ``seen`` the id of the last event that the vendor told. ``quiet`` counts the polls
@@ -94,6 +95,7 @@ class Run:
     trained_tokens: int | None
     ends_at: int | None
     person_id: str | None
+    host: str
     place: Mapping[str, Any]
     message: str
     told: str
@@ -140,6 +142,7 @@ class NewRun:
     files: Sequence[Mapping[str, Any]] = ()
     person_id: str | None = None
     place: Mapping[str, Any] | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +200,9 @@ _FREE = or_(
     _run.c.lease_until < bindparam("now"),
     _run.c.lease_until > bindparam("beyond"),
 )
+_OURS = or_(_run.c.host == "", _run.c.host == bindparam("of_host"))
 _IS_DUE = and_(
+    _OURS,
     _run.c.next_at.is_not(None),
     or_(_run.c.next_at <= bindparam("now"), _run.c.updated_at > bindparam("ahead")),
     _FREE,
@@ -212,7 +217,7 @@ _DUE = (
     .limit(bindparam("most"))
 )
 _CLAIMABLE = Statement(_DUE, _DUE.with_for_update(skip_locked=True))
-_ONE = select(_run.c.id).where(_ID, _run.c.next_at.is_not(None), _FREE)
+_ONE = select(_run.c.id).where(_ID, _OURS, _run.c.next_at.is_not(None), _FREE)
 _ONE_CLAIMABLE = Statement(_ONE, _ONE.with_for_update(skip_locked=True))
 _LEASE = Statement(
     update(_run)
@@ -226,6 +231,16 @@ _LEASE = Statement(
 _HELD = and_(_ID, _run.c.lease_by == bindparam("of_holder"))
 _RENEW = Statement(update(_run).where(_HELD).values(lease_until=bindparam("new_until")))
 _RELEASE = Statement(update(_run).where(_HELD).values(lease_by="", lease_until=null()))
+
+_tuned = table(TunedModelRow)
+_NAME = insert_into(TunedModelRow, ignore=["vendor", "model", "run_id"])
+_UNNAME = Statement(
+    delete(_tuned).where(
+        _tuned.c.vendor == bindparam("of_vendor"),
+        _tuned.c.model == bindparam("of_model"),
+        _tuned.c.run_id == bindparam("of_id"),
+    )
+)
 
 _BUSY = Statement(select(_run.c.number).where(_run.c.next_at.is_not(None)))
 
@@ -329,9 +344,25 @@ def changed(
         values |= {"wanted": run.wanted, "next_at": now}
     if state in ENDED and run.ended_at is None:
         values["ended_at"] = now
+    _name_models(tx, run, values)
     written = {f"new_{name}": value for name, value in _written(values).items()}
     tx.run(_changing(tuple(sorted(values))), {"of_id": run_id, **written})
     return get(tx, run_id)
+
+
+def _name_models(tx: Tx, run: Run, values: Mapping[str, Any]) -> None:
+    """Keep the names of what the run made, by which it is asked whose a model is."""
+    model, checkpoints = values.get("model", run.model), values.get("checkpoints", run.checkpoints)
+    before, now = _names(run.model, run.checkpoints), _names(model, checkpoints)
+    for name in before - now:
+        tx.run(_UNNAME, {"of_vendor": run.vendor, "of_model": name, "of_id": run.id})
+    for name in now - before:
+        named = {"vendor": run.vendor, "model": name, "run_id": run.id, "workspace_id": run.workspace_id}
+        tx.run(_NAME, named)
+
+
+def _names(model: str, checkpoints: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {model, *(str(each["model"]) for each in checkpoints)} - {""}
 
 
 def claim(
@@ -339,18 +370,24 @@ def claim(
     now: int,
     holder: str,
     *,
+    host: str,
     lease_ms: int,
     limit: int,
     of_a_vendor: int | None = None,
     in_hand: Mapping[str, int] | None = None,
 ) -> list[Run]:
-    """Up to ``limit`` runs that are due and in nobody's hands, leased to ``holder`` from now on.
+    """Up to ``limit`` runs that are due, of ``host`` or anyone's, and in nobody's hands, leased to ``holder`` from now on.
 
     The vendor with the longest due comes first, and of each vendor the longest due; ``of_a_vendor`` at most, those counted
     that the holder has ``in_hand``. After the clock went back a run is due whatever its ``next_at`` says, and a lease of the
     lost time is not believed.
     """
-    asked = {"now": now, "beyond": now + lease_ms + LEASE_SKEW_MS, "ahead": now + CLOCK_SKEW_MS}
+    asked = {
+        "of_host": host,
+        "now": now,
+        "beyond": now + lease_ms + LEASE_SKEW_MS,
+        "ahead": now + CLOCK_SKEW_MS,
+    }
     found: list[Run] = []
     for (vendor,) in tx.rows(_VENDORS_DUE, asked):
         most = limit - len(found)
@@ -362,9 +399,12 @@ def claim(
     return found
 
 
-def claim_one(tx: Tx, run_id: str, now: int, holder: str, *, lease_ms: int) -> Run | None:
-    """The run leased to ``holder``, due or not; ``None`` while others have it or when nothing is left to do."""
-    asked = {"of_id": run_id, "now": now, "beyond": now + lease_ms + LEASE_SKEW_MS}
+def claim_one(tx: Tx, run_id: str, now: int, holder: str, *, host: str, lease_ms: int) -> Run | None:
+    """The run leased to ``holder``, due or not.
+
+    ``None`` while others have it, where it belongs to another host, or when nothing is left to do.
+    """
+    asked = {"of_id": run_id, "of_host": host, "now": now, "beyond": now + lease_ms + LEASE_SKEW_MS}
     return _leased(tx, run_id, now, holder, lease_ms) if tx.rows(_ONE_CLAIMABLE, asked) else None
 
 

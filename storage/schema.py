@@ -509,6 +509,7 @@ class TrainingRunRow(SQLModel, table=True):
     trained_tokens: int | None = Field(default=None, sa_column=_time(nullable=True))
     ends_at: int | None = Field(default=None, sa_column=_time(nullable=True))
     person_id: str | None = None
+    host: str = ""  # the only one that may ask after it; empty for anyone
     place: str = Field(sa_column=_text())
     message: str = ""
     told: str = ""
@@ -526,6 +527,17 @@ class TrainingRunRow(SQLModel, table=True):
     created_at: int = Field(sa_column=_time())
     updated_at: int = Field(sa_column=_time())
     ended_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+
+
+class TunedModelRow(SQLModel, table=True):
+    """A model, or a checkpoint of one, that a training run made and that nobody deleted, by its name at the vendor."""
+
+    __tablename__ = "tuned_model"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    vendor: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    run_id: str = Field(primary_key=True, foreign_key="training_run.id")
+    workspace_id: str
 
 
 class RunEventRow(SQLModel, table=True):

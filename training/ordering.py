@@ -28,7 +28,11 @@ _ASKED_SECONDS: Final = 10.0  # other vendors are only asked to be named in a re
 
 
 class Confirm(UserError):
-    """It can be done, but wants to be confirmed once more; ``str()`` says why."""
+    """It can be done, but wants to be confirmed once more; ``str()`` says why, and ``base_model`` what is trained."""
+
+    def __init__(self, why: str, base_model: str) -> None:
+        super().__init__(why)
+        self.base_model = base_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,10 @@ class Draft:
 
 
 class Orders:
-    """Checks orders. ``vendors`` are those that train here; ``prices`` tells what a model of a vendor costs."""
+    """Checks orders. ``vendors`` are those that train here; ``prices`` tells what a model of a vendor costs.
+
+    ``host`` has the runs of vendors that train on the machine that asks.
+    """
 
     def __init__(
         self,
@@ -95,12 +102,14 @@ class Orders:
         limits: RunLimits,
         vendors: Sequence[str],
         prices: Callable[[str, str], Prices],
+        host: str,
     ) -> None:
         self._database = database
         self._tuners = tuners
         self._limits = limits
         self._vendors = tuple(vendors)
         self._prices = prices
+        self._host = host
 
     async def draft(self, order: Order, folder: Path, progress: Progress) -> Draft:
         """What the order comes to; its files are in ``folder`` then. Raises ``UserError`` where that cannot be told."""
@@ -170,6 +179,7 @@ class Orders:
                 expected=draft.estimate.training,
                 files=[written(file) for file in draft.files],
                 person_id=order.person_id,
+                host=self._host if draft.capabilities.here else "",
                 place=order.place,
             ),
         )

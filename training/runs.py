@@ -27,7 +27,9 @@ from storage.database import Database, Tx
 from storage.errors import Missing, StorageError
 from storage.run_history import Loss, Told
 from storage.runs import LeaseLost, Run, Totals, Tuned, Wish
-from training.desk import CALL_SECONDS, Desk, Observer, log, said
+from training import hosts
+from training.desk import CALL_SECONDS, Desk, Observer, log
+from training.hosts import Elsewhere
 from training.launching import Launching
 from training.leftovers import SCRATCH, sweep
 from training.ordering import Confirm as Confirm
@@ -38,6 +40,7 @@ from training.ordering import Prices as Prices
 from training.refusals import RunLimits as RunLimits
 from training.refusals import month_begin
 from training.watching import Watching
+from training.wishes import Wishes
 
 LEASE_MS: Final = 120_000
 AT_ONCE: Final = 16
@@ -62,8 +65,9 @@ class Runs:
     """The training runs of all workspaces.
 
     ``tuners`` gives the tuner of a vendor or raises ``VendorError``; ``vendors`` are those that may be recommended.
-    ``folder`` is where files wait for their upload. ``chance`` is a number from 0 to 1, for jitter; ``pause`` waits so many
-    seconds between two renewals of a lease; ``call_seconds`` is how long a vendor may take to answer.
+    ``folder`` is where files wait for their upload, and ``host`` names this one (training/hosts.py). ``chance`` is a number
+    from 0 to 1, for jitter; ``pause`` waits so many seconds between two renewals of a lease; ``call_seconds`` is how long a
+    vendor may take to answer.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Runs:
         limits: RunLimits,
         folder: Path,
         *,
+        host: str,
         vendors: Sequence[str] = (),
         prices: Callable[[str, str], Prices] = no_prices,
         chance: Callable[[], float] = random.random,
@@ -84,11 +89,14 @@ class Runs:
         self._tuners = tuners
         self._folder = folder
         self._pause = pause
-        self._orders = Orders(database, tuners, limits, vendors, prices)
+        self._orders = Orders(database, tuners, limits, vendors, prices, host)
         self._observers: list[Observer] = []
         self._desk = Desk(database, tuners, limits, prices, folder, chance, self._observers, call_seconds)
         self._launching, self._watching = Launching(self._desk), Watching(self._desk)
+        self._wishes = Wishes(self._desk, host)
         self._holder = ids.new_id()
+        self._host = host
+        self._beaten: int | None = None
         self._going: dict[str, asyncio.Task[None]] = {}
         self._vendors: dict[str, str] = {}
         self._swept: int | None = None
@@ -120,7 +128,7 @@ class Runs:
                     return there
                 raise UserError(draft.refusals[0])
             if draft.confirm and not order.confirmed_shutdown:
-                raise Confirm(draft.confirm)
+                raise Confirm(draft.confirm, draft.base_model.name)
             run, new = await self._database.write(lambda tx: self._orders.placed(tx, draft, key))
             if new:
                 # Only a favour to the next step, which writes them itself where they are missing.
@@ -162,10 +170,12 @@ class Runs:
         in_hand = Counter(self._vendors[id] for id in self._going)
 
         def take(tx: Tx) -> list[Run]:
+            self._beat(tx)
             return runs.claim(
                 tx,
                 moment,
                 self._holder,
+                host=self._host,
                 lease_ms=LEASE_MS,
                 limit=room,
                 of_a_vendor=OF_A_VENDOR,
@@ -181,12 +191,22 @@ class Runs:
         """
         if (going := self._going.get(run.id)) is not None:
             await asyncio.wait([going])
-        taken = await self._database.write(
-            lambda tx: runs.claim_one(tx, run.id, clock.now(), self._holder, lease_ms=LEASE_MS)
-        )
+
+        def take(tx: Tx) -> Run | None:
+            self._beat(tx)
+            return runs.claim_one(tx, run.id, clock.now(), self._holder, host=self._host, lease_ms=LEASE_MS)
+
+        taken = await self._database.write(take)
         if taken is not None and run.id not in self._going:
             await asyncio.wait([self._begin(taken)])
         return await self.get(run.id)
+
+    def _beat(self, tx: Tx) -> None:
+        """Say now and then that this host is there."""
+        now = clock.now()
+        if self._beaten is None or abs(now - self._beaten) >= hosts.BEAT_MS:
+            hosts.beat(tx, self._host)
+            self._beaten = now
 
     async def close(self) -> None:
         """Stop what goes on here; it is continued by whoever comes next."""
@@ -273,42 +293,11 @@ class Runs:
     # -- wishes
 
     async def wish(self, run: Run, wish: Wish) -> Run:
-        """Have a run cancelled, paused or resumed: at its next step, which is due now. Raises ``UserError``."""
-        if wish == "cancel":
-            can = True
-        else:
-            can = await self._pauses(run)
+        """Have a run cancelled, paused or resumed: at its next step, which is due now. Raises ``UserError``.
 
-        def write(tx: Tx) -> Run:
-            now = runs.get(tx, run.id)
-            if now.ended:
-                raise UserError(f"Run {now.number} has ended: it {_ENDINGS[now.state]}.")
-            if not can:
-                raise UserError(f"{now.vendor} cannot hold a run; `/finetune cancel` ends it.")
-            if wish == "pause" and not now.live:
-                raise UserError(
-                    f"Run {now.number} has not begun at {now.vendor} yet; `/finetune cancel` ends it."
-                )
-            if wish == "pause" and now.state == "paused":
-                raise UserError(f"Run {now.number} is paused already.")
-            if wish == "resume" and now.state != "paused" and now.wanted != "pause":
-                raise UserError(f"Run {now.number} is not paused.")
-            if now.wanted == "cancel" and wish != "cancel":
-                raise UserError(f"Run {now.number} is being cancelled.")
-            changed = runs.changed(tx, run.id, wanted=wish, next_at=clock.now())
-            run_history.add_events(tx, run.id, [said(f"Somebody wants to {wish} it.")] if wish else [])
-            return changed
-
-        changed = await self._database.write(write)
-        with suppress(LeaseLost):
-            return await self._desk.tell(changed, run)
-        return changed
-
-    async def _pauses(self, run: Run) -> bool:
-        try:
-            return (await self._desk.ask(run, self._tuners(run.vendor).capabilities())).pauses
-        except VendorError as error:
-            raise UserError(f"{run.vendor} cannot be asked now: {error}") from error
+        One that is on a host which may be gone for good is given up when it is to be cancelled.
+        """
+        return await self._wishes.wish(run, wish)
 
     # -- looking
 
@@ -328,6 +317,15 @@ class Runs:
     async def listed(self, workspace_id: str) -> list[Run]:
         """The workspace's runs, the newest first."""
         return await self._database.read(lambda tx: runs.listed(tx, workspace_id))
+
+    async def elsewhere(self, found: Sequence[Run]) -> dict[str, Elsewhere]:
+        """Those of the runs that another host has, by id, with where they are."""
+
+        def look(tx: Tx) -> dict[str, Elsewhere]:
+            known = {run.id: hosts.elsewhere(tx, run, self._host) for run in found}
+            return {id: where for id, where in known.items() if where is not None}
+
+        return await self._database.read(look)
 
     async def history(self, run: Run) -> tuple[list[Told], list[Loss]]:
         """What was told of a run, the oldest first, and its losses by split and step."""
@@ -357,6 +355,10 @@ class Runs:
         Raises ``UserError`` with what the vendor did not delete.
         """
         run = await self.get(tuned.run_id)
+        if (where := (await self.elsewhere([run])).get(run.id)) is not None:
+            raise UserError(
+                f"{tuned.vendor}:{tuned.model} is kept on {where.host}: delete it there, with `understudy finetune discard`."
+            )
         gone: set[str] = set()
         why: VendorError | None = None
         left = _goes_with(run, tuned.model)
@@ -400,6 +402,3 @@ class Runs:
 def _goes_with(run: Run, model: str) -> tuple[str, ...]:
     checkpoints = [str(each["model"]) for each in run.checkpoints] if model == run.model else []
     return tuple(dict.fromkeys((model, *checkpoints)))
-
-
-_ENDINGS: Final = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}

@@ -197,7 +197,7 @@ class Watching:
         if run.told != run.state:
             run = await self._desk.tell(run, run)
         trouble: VendorError | None = None
-        for step in (self._last_words, self._deleted):
+        for step in (self._stopped, self._last_words, self._deleted):
             try:
                 run = await step(run)
             except VendorError as error:
@@ -209,6 +209,15 @@ class Watching:
             wait = self._desk.wait(0, run.failures + 1)
             return await self._desk.record(run, failures=run.failures + 1, next_at=clock.now() + wait)
         return await self._desk.record(run, next_at=None, failures=0, trouble="")
+
+    async def _stopped(self, run: Run) -> Run:
+        """A run that was given up elsewhere, while its host was out of reach, may still have a job there."""
+        if run.host and run.state == "cancelled":
+            tuner = self._desk.tuners(run.vendor)
+            job = await self._desk.ask(run, tuner.find(run.key))
+            if job is not None and not job.ended:
+                await self._desk.ask(run, tuner.cancel(job.id))
+        return run
 
     async def _last_words(self, run: Run) -> Run:
         if not run.job_id:

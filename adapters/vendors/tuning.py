@@ -41,14 +41,16 @@ class Capabilities:
     """What a vendor's tuning can do.
 
     ``formats`` names, for each method, the format of training/formats.py in which it takes rows. ``free`` is True where
-    nobody is paid. ``pauses``, ``checkpoints`` and ``cancels`` say what else it knows. ``least_rows`` is the fewest rows
-    that it trains on. ``notice`` is one sentence that everybody who launches there should read, empty without one.
+    nobody is paid, ``here`` where jobs are on the machine that asks, so that no other one can ask after them. ``pauses``,
+    ``checkpoints`` and ``cancels`` say what else it knows. ``least_rows`` is the fewest rows that it trains on. ``notice``
+    is one sentence that everybody who launches there should read, empty without one.
     """
 
     methods: tuple[Method, ...]
     formats: Mapping[Method, str]
     base_models: tuple[BaseModel, ...]
     free: bool = False
+    here: bool = False
     pauses: bool = False
     checkpoints: bool = False
     cancels: bool = True

@@ -53,7 +53,6 @@ async def available(
 ) -> tuple[list[tuple[str, ModelInfo]], list[tuple[str, str]]]:
     """Every model that may be chosen, as ``vendor:name``; and the vendors that did not tell theirs, with why."""
     allowed = services.configuration.settings.models.allowed
-    elsewhere = await services.database.read(lambda tx: releases.tuned_elsewhere(tx, scene.workspace.id))
     found: list[tuple[str, ModelInfo]] = []
     silent: list[tuple[str, str]] = []
     for vendor in services.models.vendors:
@@ -65,7 +64,13 @@ async def available(
     if allowed:
         known = dict(found)
         found = [(name, known.get(name, ModelInfo(name.partition(":")[2]))) for name in allowed]
+    elsewhere = await _elsewhere(services, scene, [name for name, _ in found])
     return [each for each in found if each[0] not in elsewhere], silent
+
+
+async def _elsewhere(services: Services, scene: Scene, models: Sequence[str]) -> frozenset[str]:
+    """Those that other workspaces tuned."""
+    return await services.database.read(lambda tx: releases.tuned_elsewhere(tx, scene.workspace.id, models))
 
 
 async def _model(services: Services, call: Call) -> Answer:
@@ -124,7 +129,7 @@ async def _check(services: Services, scene: Scene, model: str) -> None:
         every = [each.name for each in await chat.models()]
     except VendorError as error:
         raise UserError(str(error)) from error
-    elsewhere = await services.database.read(lambda tx: releases.tuned_elsewhere(tx, scene.workspace.id))
+    elsewhere = await _elsewhere(services, scene, [model, *(f"{chat.vendor}:{each}" for each in every)])
     known = [each for each in every if f"{chat.vendor}:{each}" not in elsewhere]
     if model in elsewhere or (known and name not in known):
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]

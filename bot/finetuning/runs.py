@@ -23,6 +23,7 @@ from storage.run_history import Told
 from storage.runs import Run, Wish
 from training.cost import money
 from training.handover import title
+from training.hosts import Elsewhere
 
 SECONDS = 10.0
 """So long a chat waits for a vendor; what takes longer goes on by itself."""
@@ -58,6 +59,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "model": f"{run.vendor}:{run.model}" if run.model else None,
         "checkpoints": [dict(each) for each in run.checkpoints],
         "job_id": run.job_id,
+        "host": run.host or None,
         "done": run.done,
         "ends_at": run.ends_at,
         "expected_cost": run.expected,
@@ -77,11 +79,21 @@ async def told(services: Services, run: Run) -> Answer:
     if standing.drawable(losses):
         picture = await asyncio.to_thread(standing.picture_of, run, losses)
     unasked = view.about.unasked
-    about = standing.About(unasked, asked=True, events=[each for each in events if each != unasked])
+    where = (await services.runs.elsewhere([run])).get(run.id)
+    rest = [each for each in events if each != unasked]
+    about = standing.About(unasked, asked=True, events=rest, elsewhere=where)
     answer = standing.answer_of(
         run, view.dataset, losses, clock.now(), avatar=view.avatar, picture=picture, about=about
     )
     return replace(answer, data=run_data(run))
+
+
+def _stands(run: Run, where: Elsewhere | None) -> str:
+    """How far it is, in a few words."""
+    done = f", {run.done:.0%}" if run.done is not None and not run.ended else ""
+    if where is None:
+        return run.state + done
+    return f"{run.state}{done}, on {where.host}" + (", which is silent" if where.lost else "")
 
 
 def _titles(tx: Tx, workspace_id: str) -> dict[int, str]:
@@ -145,10 +157,11 @@ async def jobs(services: Services, call: Call) -> Answer:
     if not found:
         return Answer("There is no training run yet; `/finetune launch` begins one.", data=[])
     names = await services.database.read(lambda tx: _titles(tx, scene.workspace.id))
+    elsewhere = await services.runs.elsewhere([each for each in found if not each.ended])
     rows = tuple(
         (
             str(run.number),
-            run.state + (f", {run.done:.0%}" if run.done is not None and not run.ended else ""),
+            _stands(run, elsewhere.get(run.id)),
             f"{run.vendor}:{run.base_model}",
             names.get(run.dataset_number, "deleted"),
             run.method,

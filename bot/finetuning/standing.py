@@ -16,6 +16,7 @@ from bot.finetuning.naming import model_of_run, whom
 from storage.run_history import Loss, Told
 from storage.runs import Run
 from training.cost import money
+from training.hosts import Elsewhere
 
 _HERE: Final = frozenset({"embedded", "local"})
 _OUTAGE: Final = 3  # failures in a row that are more than a hiccup
@@ -27,12 +28,14 @@ _WORSE: Final = 1.02  # above its lowest value so much, the validation loss rise
 class About:
     """What else is known of a run: ``unasked`` is what was decided about its model without a person's word.
 
-    ``asked`` says that somebody looks now: they are told every trouble and the last of ``events``.
+    ``asked`` says that somebody looks now: they are told every trouble and the last of ``events``. ``elsewhere`` is the
+    other host that has the run, where one does.
     """
 
     unasked: Told | None = None
     asked: bool = False
     events: Sequence[Told] = ()
+    elsewhere: Elsewhere | None = None
 
     @property
     def released(self) -> bool:
@@ -51,8 +54,8 @@ def headline(run: Run, dataset: str) -> str:
     return f"**Training run {run.number}** · `{run.vendor}:{run.base_model}` on `{dataset}` ({run.method})"
 
 
-def state_of(run: Run) -> str:
-    """What is being done with it, in a sentence."""
+def state_of(run: Run, where: Elsewhere | None = None) -> str:
+    """What is being done with it, in a sentence; ``where`` it is, unless that is here."""
     if run.state == "succeeded":
         made = f"the model is `{run.vendor}:{run.model}`." if run.model else "but there is no model any more."
         return f"✅ It has succeeded{_lasted(run)}: {made}"
@@ -61,15 +64,28 @@ def state_of(run: Run) -> str:
     if run.state == "cancelled":
         return f"🛑 It was cancelled{_lasted(run)}. {_sentence(run.error)}".rstrip()
     if run.state == "creating" and run.looked:
-        return f"🔎 Whether {_who(run)} has begun with it is being looked up; it is not ordered twice."
-    return _STATES[run.state].format(who=_who(run), at=_at(run))
+        return f"🔎 Whether {_who(run, where)} has begun with it is being looked up; it is not ordered twice."
+    return _STATES[run.state].format(who=_who(run, where), at=_at(run, where))
 
 
-def wish_of(run: Run) -> str:
+def wish_of(run: Run, where: Elsewhere | None = None) -> str:
     """What somebody wants and has not got yet; empty without anything."""
     if run.ended or not run.wanted:
         return ""
-    return f"{_WISHES[run.wanted]}; {_who(run)} has not confirmed it yet."
+    return f"{_WISHES[run.wanted]}; {_who(run, where)} has not confirmed it yet."
+
+
+def place_of(run: Run, where: Elsewhere | None) -> str:
+    """Which other host has the run, and what to do where that may be gone; empty where it goes on here, or has ended."""
+    if where is None or run.ended:
+        return ""
+    if not where.lost:
+        return f"It is on the host {where.host}, which alone asks after it."
+    heard = "was never heard of" if where.silent is None else f"was not heard of for {span(where.silent)}"
+    return (
+        f"⚠️ It is on the host {where.host}, which {heard}. Start Understudy there, and it goes on; if that host is gone for "
+        f"good, `/finetune cancel {run.number}` gives the run up."
+    )
 
 
 def eta_of(run: Run, now: int) -> str:
@@ -136,10 +152,11 @@ def held_out_of(losses: Sequence[Loss]) -> str:
 
 def text_of(run: Run, dataset: str, now: int, about: About) -> str:
     """All that is to be said of a run, the headline first."""
-    said = [headline(run, dataset), state_of(run)]
+    where = about.elsewhere
+    said = [headline(run, dataset), state_of(run, where), place_of(run, where)]
     if not run.ended and run.done is not None and run.state not in _BEFORE:
         said.append(bar(run.done))
-    said.append(wish_of(run))
+    said.append(wish_of(run, where))
     if not run.ended and run.trouble and (about.asked or run.failures >= _OUTAGE):
         why = _sentence(run.trouble)
         said.append(f"⚠️ Just now {_who(run)} cannot be asked, and is asked again later: {why}")
@@ -291,12 +308,16 @@ def _lasted(run: Run) -> str:
     return f" after {span(run.ended_at - run.created_at)}"
 
 
-def _who(run: Run) -> str:
+def _who(run: Run, where: Elsewhere | None = None) -> str:
     """Who trains."""
+    if where is not None:
+        return where.host
     return "this machine" if run.vendor in _HERE else run.vendor
 
 
-def _at(run: Run) -> str:
+def _at(run: Run, where: Elsewhere | None = None) -> str:
+    if where is not None:
+        return f"on {where.host}"
     return "on this machine" if run.vendor in _HERE else f"at {run.vendor}"
 
 

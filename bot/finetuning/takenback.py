@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from bot.services import Services
-from storage import avatars, datasets, releases, runs
+from storage import avatars, lineage, releases, runs
 from storage.database import Tx
 from storage.runs import Tuned
 from storage.workspaces import Workspace
@@ -48,7 +49,13 @@ def _rows(count: int) -> str:
 
 def of(tx: Tx, tuned: Tuned) -> TakenBack:
     """What was taken back of the rows of this model."""
-    return TakenBack(tuned.forgotten, datasets.unconsented(tx, tuned.dataset_number))
+    return of_each(tx, [tuned])[tuned.run_id]
+
+
+def of_each(tx: Tx, made: Sequence[Tuned]) -> dict[str, TakenBack]:
+    """The same of several models, by the id of the run: checkpoints share it, and so do runs of one dataset."""
+    withdrawn = lineage.unconsented_of(tx, (each.dataset_number for each in made))
+    return {each.run_id: TakenBack(each.forgotten, withdrawn.get(each.dataset_number, 0)) for each in made}
 
 
 async def warn(services: Services, workspace: Workspace) -> int:
@@ -61,9 +68,11 @@ async def warn(services: Services, workspace: Workspace) -> int:
             model = releases.current(tx, avatar.id).answers_with(default)
             speakers.setdefault(model, []).append(avatar.name)
         found: list[tuple[str, str]] = []
-        for number, made in groupby(runs.models(tx, workspace.id), key=lambda each: each.run_number):
+        every = runs.models(tx, workspace.id)
+        taken_back = of_each(tx, every)
+        for number, made in groupby(every, key=lambda each: each.run_number):
             models = list(made)
-            if lost := of(tx, models[0]):
+            if lost := taken_back[models[0].run_id]:
                 name = f"taken back:{number}:{lost.forgotten}:{lost.withdrawn}"
                 found.append((name, _notice(number, models, lost, speakers)))
         return found

@@ -54,7 +54,7 @@ async def models(services: Services, call: Call) -> Answer:
             {run_id: runs.get(tx, run_id) for run_id in {each.run_id for each in found}},
             {each.number: title(each) for each in datasets.listed(tx, scene.workspace.id)},
             active,
-            {each.run_id: takenback.of(tx, each) for each in {each.run_id: each for each in found}.values()},
+            takenback.of_each(tx, found),
         )
 
     known = await services.database.read(gather)

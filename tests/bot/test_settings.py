@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bot.app import local_options
+from bot.local_settings import JobSettings, LoraSettings
 from bot.settings import Settings, SettingsError, known_keys, load
 from tests.conftest import ROOT
 
@@ -109,6 +111,32 @@ def test_the_environment_wins_over_the_file(here: Path, monkeypatch: pytest.Monk
     assert settings.consent.policy == "opt-in"
 
 
+def test_what_local_jobs_are_given_comes_from_the_file_and_the_environment(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "config.toml").write_text(
+        "[google]\nadapter_size = 8\n[local]\nrestarts = 0\njob = { epochs = 2, lora = { r = 8 }, merge = true }\n"
+    )
+    settings = load().settings
+    assert (settings.google.adapter_size, settings.local.restarts) == (8, 0)
+    assert settings.local.job == {"epochs": 2, "lora": {"r": 8}, "merge": True}
+    options = local_options(load())
+    assert (options.restarts, options.job) == (0, settings.local.job)
+    monkeypatch.setenv("UNDERSTUDY_LOCAL__JOB", '{"device": "cpu"}')
+    monkeypatch.setenv("UNDERSTUDY_GOOGLE__ADAPTER_SIZE", "16")
+    settings = load().settings
+    assert settings.local.job.get("device") == "cpu"
+    assert settings.google.adapter_size == 16
+
+
+def test_every_key_of_a_local_job_is_one_that_the_job_knows() -> None:
+    from adapters.vendors.local.train import DEFAULTS
+
+    elsewhere = {"method", "base_model", "max_length", "seed"}
+    assert set(JobSettings.__annotations__) == set(DEFAULTS) - elsewhere
+    assert set(LoraSettings.__annotations__) == set(DEFAULTS["lora"])
+
+
 def test_another_database_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_STORAGE__URL", "postgresql+asyncpg://me@db/understudy")
     assert load().database_url == "postgresql+asyncpg://me@db/understudy"
@@ -122,6 +150,9 @@ def test_another_database_by_its_address(monkeypatch: pytest.MonkeyPatch) -> Non
         ("[models]\npolicy = 'opt-in'\n", "models.policy", "consent.policy"),
         ("[logging]\nzzzzzz = 1\n", "logging.zzzzzz", "Known here: logging.level, logging.format, "),
         ("examples = 3\n", "examples", "Did you mean context.examples?"),
+        ("[local.job]\nepoch = 3\n", "local.job.epoch", "Did you mean local.job.epochs?"),
+        ("[local.job.lora]\nrr = 3\n", "local.job.lora.rr", "Did you mean local.job.lora.r?"),
+        ("[local.job]\nzzzzzz = 3\n", "local.job.zzzzzz", "Known here: local.job.loss, local.job.epochs, "),
     ],
 )
 def test_an_unknown_key_is_told_with_the_nearest(here: Path, content: str, named: str, nearest: str) -> None:
@@ -161,6 +192,11 @@ def test_an_unknown_variable_is_told_with_the_nearest(
         ("[models]\ndefault = 'gpt'\n", "models.default"),
         ("[models]\ntemperature = 3\n", "models.temperature"),
         ("context = 3\n", "context"),
+        ("[google]\nadapter_size = 3\n", "google.adapter_size"),
+        ("[local]\nrestarts = -1\n", "local.restarts"),
+        ("[local]\njob = { epochs = 0 }\n", "local.job.epochs"),
+        ("[local]\njob = { lora = { dropout = 1.0 } }\n", "local.job.lora.dropout"),
+        ("[local]\njob = { device = 'tpu' }\n", "local.job.device"),
     ],
 )
 def test_a_value_that_cannot_be(here: Path, content: str, named: str) -> None:

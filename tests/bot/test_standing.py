@@ -30,7 +30,9 @@ FALLING = [
 def run(state: str = "running", **other: Any) -> Run:
     """A run of openai that began forty minutes ago."""
     values: dict[str, Any] = dict.fromkeys(Run.__slots__)
-    values |= dict.fromkeys(("wanted", "job_id", "model", "said", "error", "trouble", "message", "told"), "")
+    values |= dict.fromkeys(
+        ("wanted", "job_id", "model", "said", "error", "trouble", "message", "told", "host"), ""
+    )
     values |= dict.fromkeys(("polls", "quiet", "looked", "failures", "forgotten", "idle_ms"), 0)
     values |= {"number": 7, "vendor": "openai", "base_model": "gpt-4.1-mini", "method": "sft", "state": state}
     values |= {"checkpoints": [], "estimate": {}, "expected": 1.2, "created_at": NOW - 40 * MINUTE}

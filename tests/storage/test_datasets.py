@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Text, bindparam, select, text, update
 
-from storage import clock, datasets, people
+from storage import clock, datasets, lineage, people
 from storage.database import Database, SqliteTx, Statement, Tx, first, table
 from storage.datasets import Dataset, NewDataset, NewLine
 from storage.errors import Missing
@@ -331,6 +331,12 @@ async def test_a_withdrawal_leaves_the_rows_and_counts_them(database: Database) 
     assert await database.read(lambda tx: datasets.unconsented(tx, number)) == 1
     await database.write(lambda tx: people.withdraw_consent(tx, bob.id, at=9))
     assert await database.read(lambda tx: datasets.unconsented(tx, number)) == 2
+    other = await built(stage, row(2, Author(ann.id, 5)), name="Second")
+    clean = await built(stage, row(3), name="Third")
+    numbers = [number, other.number, clean.number, number]
+    counted = await database.read(lambda tx: lineage.unconsented_of(tx, numbers))
+    assert counted == {number: 2, other.number: 1}
+    assert await database.read(lambda tx: lineage.unconsented_of(tx, [])) == {}
     assert await database.read(lambda tx: datasets.by_number(tx, number)) == dataset
     assert len(await database.read(lambda tx: datasets.lines(tx, number))) == 2
 

@@ -297,6 +297,46 @@ async def test_base_models_move_to_releases_over_rows_on_postgres(empty_postgres
     await _over_a_database_of_its_own(empty_postgres, "answered", _what_answered)
 
 
+def _names_of_models(connection: Connection) -> None:
+    """Whose a model is is known of those that were made before, with their checkpoints."""
+    _revised(connection, "upgrade", "0002")
+    for row in OLDER.split(";"):
+        connection.exec_driver_sql(row)
+    _revised(connection, "upgrade", "0006")
+    for row in (NEWER + ";" + CHOSEN).split(";"):
+        connection.exec_driver_sql(row)
+    connection.exec_driver_sql(
+        """UPDATE training_run SET model = '', checkpoints = '[{"model": "m", "step": 1}, {"model": "n", "step": 2}]'
+        WHERE id = 't2'"""
+    )
+    _revised(connection, "upgrade", "0009")
+    before = _described(connection)
+    assert connection.exec_driver_sql("SELECT DISTINCT host FROM training_run").all() == [("",)]
+    made = "SELECT vendor, model, run_id, workspace_id FROM tuned_model ORDER BY model, run_id"
+    for _ in range(2):
+        _revised(connection, "upgrade", "0010")
+        assert [tuple(row) for row in connection.exec_driver_sql(made)] == [
+            ("v", "m", "t1", "w"),
+            ("v", "m", "t2", "w"),
+            ("v", "n", "t2", "w"),
+        ]
+        _revised(connection, "downgrade", "0009")
+        assert _described(connection) == before
+
+
+def test_models_are_found_by_name_over_rows_on_sqlite(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/understudy.db")
+    with engine.begin() as connection:
+        _names_of_models(connection)
+    engine.dispose()
+
+
+async def test_models_are_found_by_name_over_rows_on_postgres(empty_postgres: URL | None) -> None:
+    if empty_postgres is None:
+        pytest.skip("needs a Postgres named by UNDERSTUDY_TEST_POSTGRES")
+    await _over_a_database_of_its_own(empty_postgres, "named", _names_of_models)
+
+
 OPEN = """
 import asyncio, sys
 from storage.database import Database

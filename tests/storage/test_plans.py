@@ -21,6 +21,7 @@ from storage import (
     lineage,
     owed,
     people,
+    releases,
     runs,
     talks,
     verdicts,
@@ -71,15 +72,24 @@ from storage.database import Statement
         (verdicts._QUARANTINED, "ix_verdict_flagged"),
         (verdicts._REJECTED, "ix_verdict_flagged"),
         (verdicts._EMPTY_HOLDING, "ix_verdict_author_person"),
+        (releases._TUNED, "PRIMARY KEY (vendor=? AND model=?)"),
         (runs._CLAIMABLE, "ix_training_run_next"),
         (runs._TOTALS, "ix_training_run_workspace"),
         (runs._UNENDED, "ix_training_run_workspace"),
     ],
 )
 def test_it_takes_its_index(statement: Statement, index: str, empty_sqlite: Path) -> None:
-    names = "workspace conversation avatar channel reply root key person exchange example split number position vendor"
+    names = "workspace conversation avatar channel reply root key person exchange example split number position vendor host"
     asked: dict[str, object] = {f"of_{name}": "x" for name in names.split()}
-    asked |= {"most": 1, "until": 1, "after": "x", "ids": ["x", "y"], "since": 1}
+    asked |= {
+        "most": 1,
+        "until": 1,
+        "after": "x",
+        "ids": ["x", "y"],
+        "names": ["x", "y"],
+        "numbers": [1, 2],
+        "since": 1,
+    }
     asked |= {"now": 1, "beyond": 1, "ahead": 1}
     sql, params = statement.sqlite(asked)
     connection = sqlite3.connect(empty_sqlite)

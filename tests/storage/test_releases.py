@@ -157,7 +157,30 @@ async def test_a_model_belongs_to_the_workspaces_whose_runs_made_it(database: Da
         runs.changed(tx, run.id, checkpoints=at, next_at=None)
 
     await database.write(going)
-    found = await database.read(lambda tx: releases.tuned_elsewhere(tx, here.workspace.id))
-    mine = {name.partition("-")[0] for name in found if here.workspace.id in name}
-    assert mine == {"openai:theirs", "openai:early"}
-    assert f"openai:theirs-{here.workspace.id}-1" in found
+    end = here.workspace.id
+    asked = [f"{model}-{end}{step}" for model in ("mine", "ours", "theirs", "early") for step in ("", "-1")]
+    models = ["nonsense", *(f"{vendor}:{name}" for vendor in ("openai", "google") for name in asked)]
+
+    async def elsewhere() -> set[str]:
+        return set(await database.read(lambda tx: releases.tuned_elsewhere(tx, end, models)))
+
+    assert await elsewhere() == {
+        f"openai:theirs-{end}",
+        f"openai:theirs-{end}-1",
+        f"openai:early-{end}",
+    }
+
+    def deleted(tx: Tx) -> None:
+        (run,) = [each for each in runs.listed(tx, there.workspace.id) if each.model == f"theirs-{end}"]
+        runs.changed(tx, run.id, model="")
+
+    await database.write(deleted)
+    assert await elsewhere() == {f"openai:theirs-{end}-1", f"openai:early-{end}"}
+
+
+async def test_whose_a_model_is_is_found_by_its_name(database: Database) -> None:
+    """Among very many, without reading them all."""
+    stage = await set_stage(database)
+    models = [f"openai:base-{number}" for number in range(1_200)]
+    found = await database.read(lambda tx: releases.tuned_elsewhere(tx, stage.workspace.id, models))
+    assert found == frozenset()

@@ -64,7 +64,9 @@ async def change(database: Database, run: Run, holder: str | None = None, **chan
 
 
 async def claimed(database: Database, hands: Hands, holder: str, limit: int = 10) -> list[int]:
-    found = await database.write(lambda tx: runs.claim(tx, hands.now, holder, lease_ms=LEASE, limit=limit))
+    found = await database.write(
+        lambda tx: runs.claim(tx, hands.now, holder, host="here", lease_ms=LEASE, limit=limit)
+    )
     return [run.number for run in found]
 
 
@@ -154,7 +156,9 @@ async def test_one_run_is_claimed_by_its_id_unless_it_is_held_or_done(
     await change(database, run, next_at=hands.now + HOUR)
 
     async def one(holder: str) -> Run | None:
-        return await database.write(lambda tx: runs.claim_one(tx, run.id, hands.now, holder, lease_ms=LEASE))
+        return await database.write(
+            lambda tx: runs.claim_one(tx, run.id, hands.now, holder, host="here", lease_ms=LEASE)
+        )
 
     taken = await one("a")
     assert taken is not None
@@ -204,7 +208,7 @@ async def test_a_vendor_with_many_runs_leaves_room_for_others(database: Database
     async def taken(limit: int, in_hand: dict[str, int]) -> list[int]:
         found = await database.write(
             lambda tx: runs.claim(
-                tx, hands.now, "a", lease_ms=LEASE, limit=limit, of_a_vendor=4, in_hand=in_hand
+                tx, hands.now, "a", host="here", lease_ms=LEASE, limit=limit, of_a_vendor=4, in_hand=in_hand
             )
         )
         return [run.number for run in found]

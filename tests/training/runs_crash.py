@@ -150,7 +150,7 @@ class Launch:
             countdown.watch(far)
         counted = cast(Tuner, CountedTuner(tuner, countdown))
         database = cast(Database, CountedDatabase(opened, countdown))
-        made = Runs(database, lambda _: counted, RunLimits(), files, chance=lambda: 0.5)
+        made = Runs(database, lambda _: counted, RunLimits(), files, host="here", chance=lambda: 0.5)
         order = Order(
             self.workspace,
             1,

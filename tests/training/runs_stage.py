@@ -76,6 +76,7 @@ class Vendor:
     models: tuple[BaseModel, ...] = (BaseModel(BASE, ("sft", "dpo")),)
     pauses: bool = True
     free: bool = False
+    here: bool = False
     least_rows: int = 1
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     keys: dict[str, str] = field(default_factory=dict[str, str])
@@ -123,7 +124,13 @@ class ScriptedTuner:
         far = self._far
         formats: dict[Method, str] = {method: f"openai-{method}" for method in far.methods}
         return Capabilities(
-            far.methods, formats, far.models, free=far.free, pauses=far.pauses, least_rows=far.least_rows
+            far.methods,
+            formats,
+            far.models,
+            free=far.free,
+            here=far.here,
+            pauses=far.pauses,
+            least_rows=far.least_rows,
         )
 
     async def seconds(self, file: TrainingFile, plan: Hyperparameters, base_model: str) -> float | None:
@@ -288,7 +295,7 @@ class World:
     price: float | None = 10.0
     made: list[Runs] = field(default_factory=list[Runs])
 
-    def runs(self, database: Database | None = None, *, call_seconds: float = 30) -> Runs:
+    def runs(self, database: Database | None = None, *, call_seconds: float = 30, host: str = "here") -> Runs:
         """Another process, as it were."""
         fars = {self.far.name: self.far, **self.others}
 
@@ -300,6 +307,7 @@ class World:
             tuner,
             self.limits,
             self.folder,
+            host=host,
             vendors=tuple(fars),
             prices=lambda vendor, model: Prices(tuning=TuningPrice(training=self.price)),
             chance=lambda: 0.5,

@@ -62,6 +62,7 @@ class Place:
             lambda _: tuner,
             RunLimits(concurrent=100, runs_per_month=100),
             self.here.folder,
+            host="here",
             chance=lambda: 0.5,
             pause=for_ever,
             call_seconds=call_seconds,

@@ -136,6 +136,7 @@ class EmbeddedTuner:
             formats={"sft": rows.FORMAT},
             base_models=(BaseModel(BASE, ("sft",), about),),
             free=True,
+            here=True,
             pauses=True,
             checkpoints=True,
             least_rows=LEAST_ROWS,

@@ -84,6 +84,7 @@ class LocalTuner:
                 for name, place in self._options.models.items()
             ),
             free=True,
+            here=True,
             pauses=True,
             checkpoints=True,
             notice=_not_installed(missing) if missing else "",
