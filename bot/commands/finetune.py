@@ -87,6 +87,7 @@ def commands(services: Services) -> tuple[Command, ...]:
         Param("dry_run", "only say what it comes to", "flag", default=False),
         Param("anyway", "even if the model is shut down soon", "flag", default=False),
         Param("once", "do it without asking; under the same word it is done once"),
+        asked,
     )
     run = Param(
         "run", "the number of a run; the newest when left out", "integer", minimum=1, complete=run_numbers

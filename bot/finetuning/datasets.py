@@ -12,12 +12,14 @@ from adapters.vendors.estimate import count_tokens
 from bot.commands.finetune import SOURCES
 from bot.commands.prompts import day
 from bot.commands.talk import shorten
+from bot.finetuning.naming import number_of_dataset
 from bot.scenes import Scene, named
 from bot.services import Services
 from storage import audit, clock, datasets, lineage, prompts
 from storage.avatars import Avatar
 from storage.database import Tx
 from storage.datasets import Dataset
+from storage.errors import Missing
 from storage.prompts import PromptVersion
 from training.collect import Selection
 from training.cost import readiness
@@ -44,14 +46,26 @@ async def find_dataset(services: Services, call: Call) -> tuple[Scene, Dataset]:
         name, version = wanted, ""
 
     def find(tx: Tx) -> tuple[Dataset | None, list[str]]:
+        if (number := number_of_dataset(wanted)) is not None:
+            return _numbered(tx, scene.workspace.id, number), []
         found = datasets.find(tx, scene.workspace.id, name, int(version) if version else None)
         return found, [] if found else [title(each) for each in datasets.listed(tx, scene.workspace.id)]
 
     found, known = await services.database.read(find)
+    if found is None and number_of_dataset(wanted) is not None:
+        raise UserError("That dataset is not there (any more); `/finetune datasets` lists those that are.")
     if found is None:
         hint = f"there are: {', '.join(known[:_LISTED])}" if known else "`/finetune build` makes the first"
         raise UserError(f"There is no dataset {wanted!r}; {hint}.")
     return scene, found
+
+
+def _numbered(tx: Tx, workspace_id: str, number: int) -> Dataset | None:
+    try:
+        found = datasets.by_number(tx, number)
+    except Missing:
+        return None
+    return found if found.workspace_id == workspace_id else None
 
 
 # -- build

@@ -12,6 +12,7 @@ from adapters.platforms.base import Answer, Button, Call, Field, Place, Progress
 from adapters.vendors.base import VendorError
 from adapters.vendors.tuning import Hyperparameters
 from bot.finetuning.datasets import find_dataset, note
+from bot.finetuning.naming import Offer, dataset_by_number, mark_of_model, offer_of
 from bot.finetuning.runs import SECONDS, advanced, line, run_data, told
 from bot.finetuning.standing import span
 from bot.scenes import Scene
@@ -39,7 +40,7 @@ Pause = Callable[[float], Awaitable[None]]
 async def estimate(services: Services, call: Call) -> Answer:
     """What a run comes to, and why it would be refused."""
     scene, dataset = await find_dataset(services, call)
-    draft = await services.runs.check(_order(call, scene, dataset), call.progress)
+    draft = await services.runs.check(await _order(services, call, scene, dataset), call.progress)
     return _estimated(services, call, draft)
 
 
@@ -151,21 +152,21 @@ def _draft_data(draft: Draft) -> Mapping[str, Any]:
 async def launch(services: Services, call: Call, pause: Pause = asyncio.sleep) -> Answer:
     """Launch a run once somebody has seen what it comes to and said yes."""
     scene, dataset = await find_dataset(services, call)
-    order = _order(call, scene, dataset)
+    order = await _order(services, call, scene, dataset)
     if call.flag("dry_run"):
         draft = await services.runs.check(order, call.progress)
         return replace(_estimated(services, call, draft), ok=not draft.refusals)
     if not call.confirmed and not order.once:
         return await _ask(services, call, await services.runs.check(order, call.progress))
-    return await _launch(services, call, scene, order, "finetune launch", pause)
+    return await _launch(services, call, scene, dataset, order, "finetune launch", pause)
 
 
 async def port(services: Services, call: Call, pause: Pause = asyncio.sleep) -> Answer:
     """Launch a dataset at another vendor, after saying what of it does not fit there."""
     scene, dataset = await find_dataset(services, call)
-    order = _order(call, scene, dataset)
+    order = await _order(services, call, scene, dataset)
     if order.once:
-        return await _launch(services, call, scene, order, "finetune port", pause)
+        return await _launch(services, call, scene, dataset, order, "finetune port", pause)
     draft = await services.runs.check(order, call.progress)
     rows = sum(file.rows for file in draft.files)
     fits = f"{title(dataset)} as {draft.format} for {order.vendor}: {rows:,} rows fit"
@@ -173,20 +174,20 @@ async def port(services: Services, call: Call, pause: Pause = asyncio.sleep) -> 
     if call.flag("dry_run"):
         answer = replace(_estimated(services, call, draft), ok=not draft.refusals)
     elif call.confirmed:
-        answer = await _launch(services, call, scene, order, "finetune port", pause)
+        answer = await _launch(services, call, scene, dataset, order, "finetune port", pause)
     else:
         answer = await _ask(services, call, draft)
     return replace(answer, text=f"{fits}\n\n{answer.text}")
 
 
 async def _launch(
-    services: Services, call: Call, scene: Scene, order: Order, action: str, pause: Pause
+    services: Services, call: Call, scene: Scene, dataset: Dataset, order: Order, action: str, pause: Pause
 ) -> Answer:
     try:
         run = await services.runs.prepare(order, call.progress)
     except Confirm as why:
-        return _ask_again(services, call, order, str(why))
-    detail = {"dataset": call.text("dataset"), "vendor": run.vendor, "model": run.base_model}
+        return _ask_again(services, call, order, why)
+    detail = {"dataset": title(dataset), "vendor": run.vendor, "model": run.base_model}
     await note(services, scene, action, str(run.number), {**detail, "expected": run.expected})
     await call.progress(f"Launching run {run.number} …")
     waits = call.flag("wait") and call.local
@@ -239,23 +240,46 @@ async def _launched(services: Services, call: Call, run: Run, *, waited: bool) -
 # -- what is asked before
 
 
-def _order(call: Call, scene: Scene, dataset: Dataset) -> Order:
-    once = call.text("once").strip()
+async def _order(services: Services, call: Call, scene: Scene, dataset: Dataset) -> Order:
+    """What is ordered: what the call says, or what it was offered."""
+    offer = offer_of(call)
+    if offer is None:
+        vendor, model, once = (
+            call.text("vendor").strip() or DEFAULT_VENDOR,
+            _base_model(call),
+            call.text("once"),
+        )
+        how = (call.integer("epochs"), call.integer("batch"), call.number("rate"))
+    else:
+        vendor, model, once = offer.vendor, await _offered(services, offer), offer.once
+        how = (offer.epochs, offer.batch, offer.rate)
+    epochs, batch, rate = how
     return Order(
         workspace_id=scene.workspace.id,
         dataset_number=dataset.number,
-        vendor=call.text("vendor").strip() or DEFAULT_VENDOR,
-        base_model=_base_model(call),
-        hyperparameters=Hyperparameters(
-            epochs=call.integer("epochs"),
-            batch_size=call.integer("batch"),
-            learning_rate=call.number("rate"),
-        ),
+        vendor=vendor,
+        base_model=model,
+        hyperparameters=Hyperparameters(epochs=epochs, batch_size=batch, learning_rate=rate),
         person_id=scene.person.id,
         place=_place(call.place),
-        confirmed_shutdown=call.flag("anyway"),
-        once=once,
+        confirmed_shutdown=call.flag("anyway") or (offer is not None and offer.anyway),
+        once=once.strip(),
     )
+
+
+async def _offered(services: Services, offer: Offer) -> str:
+    """The model of an offer, which the vendor has to have still. Raises ``UserError``."""
+    try:
+        can = await services.training.find(offer.vendor).capabilities()
+    except VendorError as error:
+        raise UserError(f"{offer.vendor} cannot train now: {error}") from error
+    found = [each.name for each in can.base_models if mark_of_model(each.name) == offer.model]
+    if len(found) != 1:
+        raise UserError(
+            f"{offer.vendor} does not have the model of this offer any more, so nothing was launched: ask for a new one "
+            "with `/finetune estimate`."
+        )
+    return found[0]
 
 
 def _base_model(call: Call) -> str:
@@ -274,19 +298,20 @@ def _place(place: Place) -> Mapping[str, Any]:
     }
 
 
-def _args(call: Call, vendor: str) -> dict[str, str]:
-    """The call's own values, as a button carries them."""
-    names = ("dataset", "model", "epochs", "batch", "rate")
-    given = {name: call.text(name) for name in names if call.values.get(name) is not None}
-    flags = {name: "yes" for name in ("wait", "anyway") if call.flag(name)}
-    return {**given, **flags, "vendor": vendor}
+def _args(call: Call, order: Order, base_model: str, *, anyway: bool) -> dict[str, str]:
+    """The order as a button carries it, which is pressed perhaps after a restart; pressed twice it is one run."""
+    how = order.hyperparameters
+    once = order.once or ids.new_id()[-8:]
+    mark = mark_of_model(base_model)
+    offer = Offer(order.vendor, mark, how.epochs, how.batch_size, how.learning_rate, once, anyway)
+    args = {"dataset": dataset_by_number(order.dataset_number), "asked": str(offer)}
+    return {**args, "wait": "yes"} if call.flag("wait") else args
 
 
 def _launch_button(call: Call, draft: Draft) -> Button:
     costs = draft.estimate.training
     label = f"Launch it for {money(costs)}" if costs else "Launch it"
-    # Pressed twice it is one run.
-    args = {**_args(call, draft.order.vendor), "once": ids.new_id()[-12:]}
+    args = _args(call, draft.order, draft.base_model.name, anyway=draft.order.confirmed_shutdown)
     return Button(label, "finetune launch", args, "good")
 
 
@@ -322,11 +347,11 @@ def _unasked(tx: Tx, dataset: Dataset) -> list[str]:
     return [f"{avatar.name} answers with the model by itself if it passes its smoke test, as it is set."]
 
 
-def _ask_again(services: Services, call: Call, order: Order, why: str) -> Answer:
-    args = {**_args(call, order.vendor), "once": order.once or ids.new_id()[-12:], "anyway": "yes"}
+def _ask_again(services: Services, call: Call, order: Order, why: Confirm) -> Answer:
+    args = _args(call, order, why.base_model, anyway=True)
     button = Button("Launch it all the same", "finetune launch", args, "danger")
-    text, ok = _asking(services, why, "--yes --anyway")
-    return Answer(text, buttons=(button,), ok=ok, data={"run": None, "confirm": why})
+    text, ok = _asking(services, str(why), "--yes --anyway")
+    return Answer(text, buttons=(button,), ok=ok, data={"run": None, "confirm": str(why)})
 
 
 def _asking(services: Services, question: str, options: str) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -9,8 +10,14 @@ from urllib.parse import quote
 
 from adapters.platforms.base import Call, UserError
 
+_NO_QUESTION: Final = "That is none of the questions that buttons answer; leave out `asked`."
 _SHORT: Final = 20  # characters of a name, as it is written in an address
 _ASKED: Final = re.compile(r"(\d{1,9})-([0-9a-f]{6})(-anyway)?")
+_DATASET: Final = re.compile(r"~(\d{1,9})")
+_OFFER: Final = re.compile(
+    r"(?P<vendor>[^/]+)/(?P<model>[0-9a-f]{6})/(?P<epochs>\d{0,4})/(?P<batch>\d{0,6})/(?P<rate>[0-9.e+-]{0,24})"
+    r"/(?P<once>[^/]{1,36})(?P<anyway>/anyway)?"
+)
 _RUN: Final = re.compile(r"run:(\d{1,9})(?::(\d{1,9}))?")
 
 
@@ -35,6 +42,66 @@ def whom(avatar_id: str, name: str) -> str:
     return name if len(quote(name)) <= _SHORT else f"~{end_of_id(avatar_id)}"
 
 
+def dataset_by_number(number: int) -> str:
+    """A dataset by its number, as in ``~12``: that version and no newer one."""
+    return f"~{number}"
+
+
+def number_of_dataset(name: str) -> int | None:
+    """The number that a dataset is named by."""
+    match = _DATASET.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def mark_of_model(name: str) -> str:
+    """What tells the models of a vendor apart."""
+    return hashlib.sha256(name.encode()).hexdigest()[:6]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What somebody was shown before they say that it be launched: where, which model by its mark, and how.
+
+    ``once`` is a word of its own for each offer, so that it is taken once; ``anyway`` says that the end of the model was
+    told. As text it is ``openai/1a2b3c/3//1.5/9f8e7d6c``, with what is left to the vendor empty.
+    """
+
+    vendor: str
+    model: str
+    epochs: int | None
+    batch: int | None
+    rate: float | None
+    once: str
+    anyway: bool = False
+
+    def __str__(self) -> str:
+        how = "/".join("" if each is None else f"{each:g}" for each in (self.epochs, self.batch, self.rate))
+        return f"{self.vendor}/{self.model}/{how}/{self.once}{'/anyway' if self.anyway else ''}"
+
+
+def offer_of(call: Call) -> Offer | None:
+    """The offer that the call takes. Raises ``UserError``."""
+    said = call.text("asked").strip()
+    if not said:
+        return None
+    if (match := _OFFER.fullmatch(said)) is None:
+        raise UserError(_NO_QUESTION)
+    epochs, batch, rate = match["epochs"], match["batch"], match["rate"]
+    try:
+        multiple = float(rate) if rate else None
+    except ValueError:
+        raise UserError(_NO_QUESTION) from None
+    return Offer(
+        match["vendor"],
+        match["model"],
+        int(epochs) if epochs else None,
+        int(batch) if batch else None,
+        multiple,
+        match["once"],
+        bool(match["anyway"]),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What somebody was asked before they said yes: an avatar, the release it had, and whether doubts were told.
@@ -56,5 +123,5 @@ def asked_of(call: Call) -> Asked | None:
     if not said:
         return None
     if (match := _ASKED.fullmatch(said)) is None:
-        raise UserError("That is none of the questions that buttons answer; leave out `asked`.")
+        raise UserError(_NO_QUESTION)
     return Asked(int(match[1]), match[2], bool(match[3]))

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from adapters.platforms.base import Access, Answer, Who
+from adapters.platforms.discord.answers import Step, press_id
 from adapters.vendors.base import NotConfigured, Unavailable
 from adapters.vendors.tuning import BaseModel, Checkpoint, Point, Tuner
 from bot import tuners as registry
@@ -24,7 +25,7 @@ from storage.database import Database, Tx
 from storage.runs import Run
 from tests.adapters.vendors.openai_bench import OpenAIBench, bench
 from tests.bot.test_main import understudy
-from tests.bot.theatre import ADA, BOB, HERE, Theatre, play
+from tests.bot.theatre import ADA, BOB, ELSEWHERE, HERE, Theatre, play
 from tests.training.runs_stage import BASE, MINUTE, START, Hands, ScriptedTuner, Vendor, dataset_of, lines
 
 TRAINER = Who("tess", "Tess", Access.TRAINER)
@@ -168,6 +169,53 @@ async def test_a_model_that_ends_soon_wants_a_second_yes(theatre: Theatre, far: 
     assert data(first)["run"] is None
     assert (await press(theatre, first)).ok
     assert len(far.plans) == 1
+
+
+async def test_an_offer_is_taken_after_a_restart_as_it_was_made(
+    theatre: Theatre, tmp_path: Path, far: Vendor, hands: Hands
+) -> None:
+    """Its button says all of it, in what the platform with the fewest characters keeps."""
+    how = {"epochs": 3, "batch": 8, "rate": 1.5}
+    asked = await done(theatre, "launch", dataset="Counsel", vendor="vendor", **how)
+    (button,) = asked.buttons
+    assert "us1.kept" not in press_id(Step(button.command, button.args), "1" * 19)
+    # A newer version of the dataset and another first model came meanwhile: what was shown is what is launched.
+    await stocked(theatre, rows=30)
+    far.models = (BaseModel("newer-model", ("sft",)), *far.models)
+    restarted = await opened(theatre.database, tmp_path, far)
+    first, second = await press(restarted, asked), await press(restarted, asked)
+    assert data(first)["run"] == data(second)["run"]
+    (plan,) = far.plans
+    assert (plan.base_model, plan.hyperparameters.epochs) == (BASE, 3)
+    assert (plan.hyperparameters.batch_size, plan.hyperparameters.learning_rate) == (8, 1.5)
+    assert {each.rows for each in far.files.values()} == {ROWS, CHECKED}
+    await restarted.services.training.close()
+
+
+async def test_an_offer_that_does_not_stand_any_more_says_so(theatre: Theatre, far: Vendor) -> None:
+    asked = await done(theatre, "launch", dataset="Counsel", vendor="vendor")
+    (button,) = asked.buttons
+    values = dict(button.args)
+    said = await refused(theatre, "launch", **(values | {"asked": "vendor/whatever"}))
+    assert said == "That is none of the questions that buttons answer; leave out `asked`."
+    said = await refused(theatre, "launch", **(values | {"dataset": "~99"}))
+    assert said == "That dataset is not there (any more); `/finetune datasets` lists those that are."
+    far.least_rows = 30
+    assert "vendor trains on" in await refused(theatre, "launch", **values)
+    far.models = (BaseModel("newer-model", ("sft",)),)
+    assert await refused(theatre, "launch", **values) == (
+        "vendor does not have the model of this offer any more, so nothing was launched: ask for a new one with "
+        "`/finetune estimate`."
+    )
+    assert not far.plans
+
+
+async def test_an_offer_for_one_workspace_is_nothing_in_another(theatre: Theatre, far: Vendor) -> None:
+    asked = await done(theatre, "launch", dataset="Counsel", vendor="vendor")
+    assert (await theatre.say("hello", place=ELSEWHERE)).status == "complete"
+    said = await refused(theatre, "launch", place=ELSEWHERE, **dict(asked.buttons[0].args))
+    assert said.startswith("That dataset is not there")
+    assert not far.plans
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def press_id(step: Step, person: str, kept: Kept = KEPT) -> str:
         fits := controls.run_control(person, step.command, step.values, sure=step.sure)
     ):
         return fits
-    return controls.control("kept", person, kept.put(step))
+    return controls.kept_control(person, kept.put(step), step.command)
 
 
 def _text(answer: Answer) -> str:

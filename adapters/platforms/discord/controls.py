@@ -10,7 +10,7 @@ pressed. Ours read ``us1.<kind>.<part>[.<part>…]``; the prefix carries the ver
     us1.form.<person>.<exchange>                  the form, offered after a bare reaction to this person alone
     us1.run.<person>.<command>?<values>           a button of an answer; ``0`` is anybody
     us1.sure.<person>.<command>?<values>          the same command, confirmed
-    us1.kept.<person>.<key>                       what does not fit, kept in memory
+    us1.kept.<person>.<key>[.<command>]           what does not fit, kept in memory; of the command its name alone
     us1.drop.<person>                             nothing is to be done
     us1.rated.<e|m>.<id>                          a form about a reply, sent: by its exchange, or by the message it is in
     us1.taught.<e|m>.<id>.<digest>                a form that teaches a reply, sent; the digest is that of what it said
@@ -36,7 +36,8 @@ ANYBODY = "0"
 
 _EXCHANGE = r"(?P<exchange>[0-9A-Za-z_-]{1,64})"
 _PERSON = r"(?P<person>[0-9]{1,20})"
-_RUN = r"(?P<command>[a-z0-9_-]+(?: [a-z0-9_-]+)?)(?:\?(?P<values>.*))?"
+_COMMAND = r"(?P<command>[a-z0-9_-]+(?: [a-z0-9_-]+)?)"
+_RUN = rf"{_COMMAND}(?:\?(?P<values>.*))?"
 
 UP = re.compile(rf"{PREFIX}\.up\.{_EXCHANGE}")
 DOWN = re.compile(rf"{PREFIX}\.down\.{_EXCHANGE}")
@@ -44,7 +45,7 @@ AGAIN = re.compile(rf"{PREFIX}\.again\.{_EXCHANGE}")
 STOP = re.compile(rf"{PREFIX}\.stop\.{_EXCHANGE}(?:\.(?P<asker>[0-9]{{1,20}}))?")
 FORM = re.compile(rf"{PREFIX}\.form\.{_PERSON}\.{_EXCHANGE}")
 RUN = re.compile(rf"{PREFIX}\.(?P<kind>run|sure)\.{_PERSON}\.{_RUN}")
-KEPT = re.compile(rf"{PREFIX}\.kept\.{_PERSON}\.(?P<key>[0-9a-f]{{1,32}})")
+KEPT = re.compile(rf"{PREFIX}\.kept\.{_PERSON}\.(?P<key>[0-9a-f]{{1,32}})(?:\.{_COMMAND})?")
 DROP = re.compile(rf"{PREFIX}\.drop\.{_PERSON}")
 _REPLY = r"(?P<by>[em])\.(?P<id>[0-9A-Za-z_-]{1,64})"
 RATED = re.compile(rf"{PREFIX}\.rated\.{_REPLY}")
@@ -67,6 +68,12 @@ def run_control(person: str, command: str, values: Mapping[str, str], *, sure: b
     query = urlencode(values, quote_via=quote, safe=" :/,+")
     made = f"{PREFIX}.{'sure' if sure else 'run'}.{person}.{command}{'?' if query else ''}{query}"
     return made if len(made) <= LONGEST and RUN.fullmatch(made) else ""
+
+
+def kept_control(person: str, key: str, command: str) -> str:
+    """The ``custom_id`` of what is kept in memory; where it fits it says which command to give once that is forgotten."""
+    made = f"{PREFIX}.kept.{person}.{key}.{command}"
+    return made if len(made) <= LONGEST and KEPT.fullmatch(made) else control("kept", person, key)
 
 
 def run_values(query: str | None) -> dict[str, str]:

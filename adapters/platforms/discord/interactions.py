@@ -246,7 +246,7 @@ class Interactions:
         else:
             step = _step(found)
             if step is None:
-                await visit.say(_OLD_BUTTON)
+                await visit.say(_forgotten(found))
             else:
                 await self._step(visit, step)
 
@@ -297,7 +297,7 @@ class Interactions:
             step = _step(found)
             command = commands.find(self._desk.host.commands, step.command) if step else None
             if step is None or command is None:
-                await visit.say(_OLD_BUTTON)
+                await visit.say(_forgotten(found))
             else:
                 await self._answer(visit, command, _read(command, {**step.values, **values}))
 
@@ -307,6 +307,12 @@ def _step(found: Any) -> Step | None:
     if found.re is controls.KEPT:
         return KEPT.get(found["key"])
     return Step(found["command"], controls.run_values(found["values"]), sure=found["kind"] == "sure")
+
+
+def _forgotten(found: Any) -> str:
+    """What to do instead of a button whose step was kept in memory by a process that is gone."""
+    command = found["command"] if found.re is controls.KEPT else ""
+    return _OLD_BUTTON.replace("the command", f"`/{command}`") if command else _OLD_BUTTON
 
 
 def _read(command: Command, given: Mapping[str, str]) -> dict[str, Value]:

@@ -125,7 +125,7 @@ def test_buttons_that_fit_say_everything_themselves() -> None:
 def test_buttons_that_do_not_fit_are_kept_for_a_while() -> None:
     kept = Kept(size=2)
     steps = [Step("import", {"path": "x" * 100 + str(number)}) for number in range(3)]
-    keys = [press_id(step, "1", kept).rpartition(".")[2] for step in steps]
+    keys = [press_id(step, "1", kept).split(".")[3] for step in steps]
     assert [kept.get(key) for key in keys] == [None, steps[1], steps[2]]
     again = Kept()
     assert press_id(steps[1], "1", again) == press_id(steps[1], "1", kept)
@@ -150,12 +150,23 @@ async def test_a_kept_button_runs_and_after_a_restart_says_that_it_is_over() -> 
         assert pressed.response is not None
         assert pressed.response.content == "300 characters"
 
-        gone = await it.post(
-            {"content": "?", "components": [controls.row(controls.button("Go", "us1.kept.0.abc123"))]}
-        )
-        pressed = await ann.click(gone, label="Go")
-        assert pressed.response is not None
-        assert "before I was started again" in pressed.response.content
+        for id, todo in (("us1.kept.0.abc123", "the command"), ("us1.kept.0.abc123.long", "`/long`")):
+            gone = await it.post({"content": "?", "components": [controls.row(controls.button("Go", id))]})
+            pressed = await ann.click(gone, label="Go")
+            assert pressed.response is not None
+            assert pressed.response.content == (
+                f"This button is from before I was started again. Give {todo} once more, please."
+            )
+
+
+def test_what_is_kept_names_its_command_where_that_fits() -> None:
+    step = Step("finetune discard", {"model": "x" * 100}, sure=True)
+    found = controls.KEPT.fullmatch(press_id(step, "1" * 19))
+    assert found is not None
+    assert found["command"] == "finetune discard"
+    found = controls.KEPT.fullmatch(press_id(Step("a" * 32 + " " + "b" * 32, {"x": "y" * 99}), "1" * 19))
+    assert found is not None
+    assert found["command"] is None
 
 
 async def test_a_question_below_a_public_message_answers_its_owner_only() -> None:
