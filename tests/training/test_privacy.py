@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.privacy_made import records
 from benchmarks.privacy_spans import PRECISION, RECALL, shares, tally
 from training.privacy import Redactor, find
 from training.privacy.spans import PLACEHOLDER
@@ -193,6 +194,29 @@ def test_hostile_lines_take_no_longer_than_their_length(piece: str) -> None:
     seconds(1000)
     short, long = min(seconds(15_000) for _ in range(3)), min(seconds(120_000) for _ in range(2))
     assert long < 8 * 4 * max(short, 0.002)  # quadratic would be 64 times
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_made_lines_in_many_formats_and_languages(seed: int) -> None:
+    counts = tally(records(seed, 4000))
+    total = Counter[str]()
+    for name, count in counts.items():
+        total.update(count)
+        precision, recall = shares(count)
+        assert count["labelled"] > 200
+        assert precision >= PRECISION, name
+        assert recall >= RECALL, name
+    precision, recall = shares(total)
+    assert precision >= 0.98
+    assert recall >= 0.98
+
+
+def test_made_lines_are_the_same_for_a_seed() -> None:
+    lines = list(records(3, 50))
+    assert lines == list(records(3, 50)) != list(records(4, 50))
+    assert all(
+        line["text"][span["start"] : span["end"]] == span["value"] for line in lines for span in line["spans"]
+    )
 
 
 def test_the_labelled_sample(shared: Path) -> None:

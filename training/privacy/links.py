@@ -21,18 +21,22 @@ LINK = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+-]{1,14}://[^\s<>\"`{}|\\
 _AUTHORITY = re.compile(r"([A-Za-z][A-Za-z0-9+-]{1,14})://(?:([^\s/?#@]*)@)?([^\s/?#]*)([^\s]*)")
 # Query parameters that let whoever holds the link in: names used by S3, GCS, Azure, OAuth and what people make themselves.
 _SECRET_QUERY = re.compile(
-    r"(?i)[?&#;](?:[\w.-]{0,24}[_.-])?(?:access_?token|auth_?token|id_?token|refresh_?token|token|api_?key|apikey|(?:rl|resource)?key|"
-    r"secret|signature|sig|password|passwd|passcode|pwd|otp|auth|code|session(?:_?id)?|sid|credential|jwt|invite|hm)=[^&#\s]{4}"
+    r"(?i)[?&#;](?:[\w.-]{0,24}[_.-])?(?:access_?token|auth_?token|id_?token|refresh_?token|token|api_?key|apikey|"
+    r"(?:rl|resource)?key|"
+    r"secret|signature|sig|password|passwd|passcode|pwd|otp|auth|code|session(?:_?id)?|sid|credential|jwt|invite|"
+    r"hm)=[^&#\s]{4}"
 )
 _SECRET_PATH = re.compile(
     r"(?i)^(?:discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|(?:\w+\.)?discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|"
     r"hooks\.slack\.com/|hooks\.zapier\.com/|[\w.-]+\.webhook\.office\.com/|maker\.ifttt\.com/.*/key/|"
-    r"api\.telegram\.org/(?:file/)?bot\d|discord\.gg/|discord(?:app)?\.com/invite/|join\.slack\.com/|chat\.whatsapp\.com/|"
+    r"api\.telegram\.org/(?:file/)?bot\d|discord\.gg/|discord(?:app)?\.com/invite/|join\.slack\.com/|"
+    r"chat\.whatsapp\.com/|"
     r"t\.me/(?:\+|joinchat/)|(?:[\w-]+\.)?zoom\.us/j/|meet\.google\.com/)"
 )
 
 BARE = re.compile(
-    r"(?<![\w@./\\$~#-])(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}(?:[^\W\d_]{2,14}|xn--[a-z0-9-]{2,40})(?![\w(@\\]|[.-]\w)(?::\d{2,5}(?!\d))?"
+    r"(?<![\w@./\\$~#-])(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}(?:[^\W\d_]{2,14}|xn--[a-z0-9-]{2,40})(?![\w(@\\]|"
+    r"[.-]\w)(?::\d{2,5}(?!\d))?"
     r"(?:/[^\s<>\"`{}|\\^\[\]]{0,2000})?"
 )
 DOT = re.compile(r"\.(?<=[^\W_]\.)[^\W\d_]{2}")  # begins with the dot: only where one is does it look around
@@ -161,7 +165,7 @@ def _is_domain(text: str, start: int, end: int, host: str, path: str) -> bool:
     if len(labels) > 2 and labels[0].lower() in _PARTS and (last in COUNTRIES or last in LIKELY):
         return True
     if not known and len(name) > 1:
-        if last not in WORDS and ("-" in name or path or (len(labels) > 2 and labels[0].lower() in _PARTS)):
+        if path or (last not in WORDS and ("-" in name or (len(labels) > 2 and labels[0].lower() in _PARTS))):
             return True
         if last in LIKELY and (last != "app" or name.islower()):  # "Safari.app" is a program
             return len(name) > 2 or len(labels) > 2

@@ -84,7 +84,7 @@ def ibans(text: str, first: int = 0) -> Iterator[Span]:
         found = match.group()
         # What is written without spaces may be of a country that joined later.
         length = IBAN_LENGTHS.get(found[:2].upper(), 0)
-        if found.isalnum() and _mod97(found.upper()) == 1:
+        if found.isalnum() and found.isupper() and _mod97(found) == 1:
             length = len(found)
         end, value = _take(found, length)
         end += match.start()
