@@ -15,6 +15,7 @@ log = structlog.get_logger()
 async def greet(wire: Wire, host: Host, channel_id: str, ts: str) -> None:
     """Say in three lines who is here and how to begin; ``ts`` is when it came."""
     identity = wire.people.identity
+    wire.people.forget(channel_id)
     kind = await wire.people.kind_of(channel_id)
     try:
         welcome = await host.welcome(

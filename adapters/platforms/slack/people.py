@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import aiohttp
 import structlog
-from slack_sdk.errors import SlackClientError
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.platforms.base import Access, UserError, Who
@@ -54,11 +54,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A channel as Slack describes it."""
+    """A channel as Slack describes it; ``member`` says that we are in it, as far as Slack tells."""
 
     id: str
     name: str
     kind: Kind
+    member: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,13 @@ class People:
         )
 
     async def _room(self, channel_id: str) -> Room | None:
-        response = await self._client.conversations_info(channel=channel_id)
+        try:
+            response = await self._client.conversations_info(channel=channel_id)
+        except SlackApiError as error:
+            if error.response.get("error") != "channel_not_found":
+                raise
+            # Of a closed channel that we are not in Slack says nothing else.
+            return Room(channel_id, "", kind_by_id(channel_id), member=False)
         channel: dict[str, Any] = response["channel"] or {}
         kind: Kind = "channel"
         if channel.get("is_im"):
@@ -238,7 +245,7 @@ class People:
             kind = "mpim"
         elif channel.get("is_private"):
             kind = "group"
-        return Room(channel_id, str(channel.get("name") or ""), kind)
+        return Room(channel_id, str(channel.get("name") or ""), kind, bool(channel.get("is_member", True)))
 
     async def _members(self, _: str) -> _Groups | None:
         response = await self._client.usergroups_list(include_users=True)

@@ -27,6 +27,9 @@ from adapters.platforms.usage import Value
 log = structlog.get_logger()
 
 _EPHEMERAL = "chat.postEphemeral"
+_OUTSIDE = (
+    "_I am not in this channel, so I neither hear nor say anything here: `/invite @{name}` brings me in._"
+)
 
 
 class Visit:
@@ -141,6 +144,9 @@ class Visit:
 
     async def put(self, message: Shown, *, in_place: bool = False) -> None:
         """Say one message without files."""
+        if await self._is_outside():
+            said = f"{message.text}\n\n{_OUTSIDE.format(name=self.desk.people.identity.name)}"
+            message = replace(message, text=said)
         drawn, self._drawn = self._drawn, None
         if drawn is not None and drawn[0] == self.origin.channel and await self._change(*drawn, message):
             return
@@ -150,6 +156,12 @@ class Visit:
             await self._whisper(message, over=in_place)
         else:
             await self._publish(message)
+
+    async def _is_outside(self) -> bool:
+        """Whether it is a slash command in a channel that we are not in: those can be given everywhere."""
+        if "command" not in self.body or self.is_direct or not self.origin.channel:
+            return False
+        return not (await self.desk.people.room_of(self.origin.channel)).member
 
     async def redraw(self, text: str, *, in_place: bool = False) -> bool:
         """Show how far it is until the answer comes; whether more can be shown.

@@ -247,6 +247,26 @@ async def test_where_it_answers_everything_a_mention_still_gives_commands(house:
         assert explained.ephemeral_for is it.ann
 
 
+@pytest.mark.parametrize("private", [False, True])
+async def test_where_it_is_not_it_says_how_it_comes(house: Open, private: bool) -> None:
+    note = "I am not in this channel, so I neither hear nor say anything here: `/invite @understudy` brings me in."
+    async with house() as it:
+        away = it.world.team().channel("away", private=private, bot=False, members=[it.olga])
+        asked = await it.olga.slash("/understudy", "avatar use Guide always_on:yes", away)
+        await it.world.until(lambda: note in asked.text)
+        assert asked.text.startswith("From now on Guide answers here.")
+        asked = await it.olga.slash("/understudy", "help", it.general)
+        await it.world.until(lambda: asked.replies)
+        assert note not in asked.text
+        await it.olga.invites(it.world.bot, away)
+        await it.world.until(
+            lambda: any("Hello, I am Guide" in each.shown for each in it.told(it.olga, away))
+        )
+        asked = await it.olga.slash("/understudy", "why", away)
+        await it.world.until(lambda: asked.replies)
+        assert note not in asked.text
+
+
 async def test_help_with_fine_tuning_is_for_who_may_do_it(house: Open) -> None:
     async with house() as it:
         for person, begins in (
