@@ -125,11 +125,12 @@ def asked(
     *,
     inputs: Sequence[Param] = (),
     title: str = "",
+    offered: Mapping[str, str] | None = None,
     kept: Kept = KEPT,
 ) -> View:
     """The form that asks for the values of a command; those that are given already stand in it.
 
-    ``inputs`` are all parameters of the command where none are named.
+    ``inputs`` are all parameters of the command where none are named; ``offered`` stands in those that are empty.
     """
     asking = inputs or command.params
     shown = [each for each in asking if len(values.get(each.name, "")) <= LONGEST]
@@ -138,7 +139,7 @@ def asked(
     about: dict[str, Any] = {"o": astuple(origin), "c": command.name, "v": fixed}
     if len(_packed(about)) > _METADATA:
         about = {"o": astuple(origin), "c": command.name, "k": kept.put(Step(command.name, fixed))}
-    blocks = [_input(each, values.get(each.name)) for each in shown]
+    blocks = [_input(each, values.get(each.name), (offered or {}).get(each.name, "")) for each in shown]
     if not blocks:
         blocks = [{"type": "section", "text": plain(_sentence(command.help), LONGEST)}]
     return _view(title or _sentence(command.name), ASKED, blocks, about, submit="Go")
@@ -256,7 +257,7 @@ def _sentence(text: str) -> str:
     return f"{plain_text[:1].upper()}{plain_text[1:]}"
 
 
-def _input(param: Param, given: str | None) -> View:
+def _input(param: Param, given: str | None, offered: str) -> View:
     title = _sentence(param.name.replace("_", " "))
     hint = _sentence(param.help)
     if given is None and param.default is not None:
@@ -273,7 +274,7 @@ def _input(param: Param, given: str | None) -> View:
     if param.kind in ("integer", "number"):
         return _number(param, title, hint, given)
     long = param.long or param.rest
-    return _text(param.name, title, hint, long=long, required=param.required, initial=given)
+    return _text(param.name, title, hint, long=long, required=param.required, initial=given, offered=offered)
 
 
 def _written(value: Value) -> str:
@@ -299,8 +300,11 @@ def _text(
     long: bool = True,
     required: bool = False,
     initial: str | None = None,
+    offered: str = "",
 ) -> View:
     element: View = {"type": "plain_text_input", "multiline": long, "max_length": longest}
+    if offered:
+        element["placeholder"] = plain(offered, _LABEL)
     if initial:
         element["initial_value"] = initial
     return _block(name, title, hint, element, required=required)

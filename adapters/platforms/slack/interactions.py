@@ -19,6 +19,7 @@ from adapters.platforms.slack.desk import Addresses, Desk
 from adapters.platforms.slack.forms import Origin, Sent
 from adapters.platforms.slack.home import Home
 from adapters.platforms.slack.manifest import RATE_MENU, TEACH_MENU
+from adapters.platforms.slack.offers import offers
 from adapters.platforms.slack.places import key_of
 from adapters.platforms.slack.progress import Bar
 from adapters.platforms.slack.ratings import Ratings
@@ -226,7 +227,8 @@ class Interactions:
 
     async def _ask(self, visit: Visit, command: Command, step: Step, missing: list[str]) -> None:
         """A form for what is missing, or a button that opens it where only that is possible."""
-        if await visit.open(forms.asked(command, step.values, visit.origin)):
+        offered = await offers(visit, command, commands.typed_values(command, step.values))
+        if await visit.open(forms.asked(command, step.values, visit.origin, offered=offered)):
             return
         names = " and ".join(f"`{name}:`" for name in missing)
         button = press("Fill it in …", step, visit.person, 0, style="good")

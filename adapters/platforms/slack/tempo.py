@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Tempo:
     """Seconds: between notes of being connected, before a retry, altogether, that a call may take, and so on.
 
+    ``offer`` is how long a form waits for what it proposes, of the three seconds within which it has to open.
     ``starts``, ``appends`` and ``updates`` are how often Slack lets a workspace begin, continue and redraw in a
     ``minute``; final texts wait for none of them.
     """
@@ -19,6 +20,7 @@ class Tempo:
     call: float = 30.0
     grace: float = 120.0
     ping: float = 5.0
+    offer: float = 0.8
     minute: float = 60.0
     starts: int = 20
     appends: int = 100

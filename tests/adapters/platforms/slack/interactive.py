@@ -293,7 +293,7 @@ async def world(
     slack = Slack()
     runner = await slack.start()
     options = options or Options(api_url=slack.url, edit_seconds=0.01)
-    tempo = Tempo(retry=0.01, patience=2, call=5)
+    tempo = Tempo(retry=0.01, patience=2, call=5, offer=0.05)
     async with aiohttp.ClientSession() as session:
         client = make_client("xoxb-1", Options(api_url=slack.url), session)
         wire = Wire(client, options, People(client, options, ME), tempo, Pacing(tempo))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -231,6 +232,34 @@ async def test_a_form_asks_for_what_is_missing_and_holds_what_was_given() -> Non
         )
         assert host.calls[-1].values == {"name": "Bob", "prompt": "You are Bob."}
         assert (there.last.method, there.last.text) == ("respond", "Created.")
+
+
+async def test_a_form_proposes_what_there_is_as_far_as_it_is_found_in_time() -> None:
+    never = asyncio.Event()
+
+    async def many(call: Call, typed: str) -> list[str]:
+        return [f"dataset-{number}:1" for number in range(40)]
+
+    async def late(call: Call, typed: str) -> list[str]:
+        await never.wait()
+        return ["too late"]
+
+    async def none(call: Call, typed: str) -> list[str]:
+        raise UserError("There is no avatar here.")
+
+    params = (
+        Param("dataset", "which", required=True, complete=many),
+        Param("vendor", "where", complete=late),
+        Param("avatar", "whose", complete=none),
+        Param("model", "what", complete=many),
+    )
+    async with world(doing("finetune launch", Answer("Done."), params=params)) as there:
+        await there.slash("finetune launch model:base")
+        dataset, vendor, avatar, model = (block["element"] for block in there.form["blocks"])
+        shown = dataset["placeholder"]["text"]
+        assert shown.startswith("Such as dataset-0:1, dataset-1:1, dataset-2:1")
+        assert 130 < len(shown) <= 150
+        assert not any("placeholder" in each for each in (vendor, avatar, model))
 
 
 async def test_mistakes_in_a_form_are_shown_in_it() -> None:
