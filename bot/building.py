@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import structlog
 
 from adapters.platforms.base import Progress, UserError
 from bot.settings import Configuration
-from storage import clock, datasets
+from storage import clock, datasets, ids
 from storage.database import Database, Tx
 from storage.errors import StorageError
 from training.environment import environment
@@ -31,7 +31,8 @@ log = structlog.get_logger()
 AT_ONCE = 1
 """Builds that run at the same time; further ones wait."""
 _STOP_SECONDS = 10.0
-_CLEAR_SECONDS = 5.0
+_CLEAR_SECONDS = 2.0
+_CLOSE_SECONDS = 5.0
 # What is unfinished after so long was left by a process that is gone: others may be building at the same time.
 _GONE_MS = 86_400_000
 _KEPT = "building-"
@@ -69,12 +70,14 @@ class Builds:
         return True
 
     async def close(self) -> None:
-        """Stop every build, and wait until nothing is left of them."""
+        """Stop every build, and wait until nothing is left of them, or nothing that anybody finds."""
         for each in self._running.values():
             each.stopped = True
             each.task.cancel()
         if tasks := [each.task for each in self._running.values()]:
             await asyncio.wait(tasks)
+        if self._clearing:  # of several hundred thousand rows some may be left, which are `abandoned`
+            await asyncio.wait(self._clearing, timeout=_CLOSE_SECONDS)
 
     async def build(self, order: Order, progress: Progress) -> Built:
         """Build a dataset. Nothing is left of it when the caller is cancelled. Raises ``UserError``."""
@@ -98,11 +101,16 @@ class Builds:
         if self._seats.locked():
             await progress("Another dataset is being built; this one is next", None)
         async with self._seats:
-            await self._tidy()
+            await self._sweep()
             return await self._run(order, progress)
 
-    async def _tidy(self) -> None:
-        """Take away what builds that were killed have left. No other build of this process is running."""
+    async def sweep(self) -> None:
+        """Take away what builds that were killed have left; what is still being built here is nothing of that."""
+        if not self._seats.locked():
+            async with self._seats:
+                await self._sweep()
+
+    async def _sweep(self) -> None:
         begun = clock.now() - _GONE_MS
         for number in await self._database.read(lambda tx: datasets.abandoned(tx, begun)):
             await discard(self._database, number)
@@ -110,40 +118,38 @@ class Builds:
 
     async def _run(self, order: Order, progress: Progress) -> Built:
         await progress("Beginning", 0.0)
-        begun = clock.now()
+        order = replace(order, id=ids.new_id())
         # Ours and not the process's own: who is killed clears nothing away.
         with TemporaryDirectory(prefix=_KEPT, dir=self._configuration.data_dir) as folder:
             try:
                 end, code = await self._asked(order, progress, folder)
             except asyncio.CancelledError:
                 # It may have finished while somebody was still being told how far it is.
-                await asyncio.shield(self._clear(order, begun))
+                await asyncio.shield(self._clear(order))
                 raise
         if "built" in end:
             return await self._built(end["built"])
         if "sentence" in end:
             raise UserError(end["sentence"])
         log.error("build broke off", dataset=order.name, code=code)
-        await self._clear(order, begun)
+        await self._clear(order)
         how = f"was killed (signal {-code}), perhaps for want of memory" if code < 0 else "broke off"
         raise UserError(f"The build of {order.name} {how}; nothing of it was kept, and the log may say why.")
 
-    async def _clear(self, order: Order, begun: int) -> None:
-        """Take away what a process had written that was stopped or killed."""
-        home, key = order.workspace_id, order.name.casefold()
+    async def _clear(self, order: Order) -> None:
+        """Take away what a process had written that was stopped or killed, finished or not."""
 
-        def hide(tx: Tx) -> list[int]:
-            for each in datasets.listed(tx, home):
-                if each.name.casefold() == key and each.created_at >= begun and each.origin == "build":
-                    datasets.delete(tx, each.number)
-            return datasets.unfinished(tx, home, key, begun)
+        def hide(tx: Tx) -> int | None:
+            number = datasets.number_of(tx, order.id)
+            return None if number is None or datasets.delete(tx, number) else number
 
-        numbers = await self._database.write(hide)
+        number = await self._database.write(hide)
+        if number is None:
+            return
 
         async def take_away() -> None:
             try:
-                for number in numbers:
-                    await discard(self._database, number)
+                await discard(self._database, number)
             except StorageError as error:
                 log.warning("build left behind", dataset=order.name, error=str(error))
 

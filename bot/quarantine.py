@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from adapters.vendors.base import Flag
 from storage import clock, verdicts
 from storage.database import Database
 from storage.verdicts import Kept, Verdict
 from training.moderation import Shown, said_of
+
+_KNOWN_MS: Final = 90 * 86_400_000  # moderators change, too
+_SLICE: Final = 500
 
 
 class Quarantine:
@@ -44,3 +48,10 @@ class Quarantine:
             for each in rows
         ]
         await self._database.write(lambda tx: verdicts.keep(tx, self._workspace_id, kept))
+
+
+async def forget_old(database: Database) -> None:
+    """What was found harmless long ago is asked again when it comes again, so that what is known does not grow for ever."""
+    before = clock.now() - _KNOWN_MS
+    while found := await database.read(lambda tx: verdicts.stale(tx, before, _SLICE)):
+        await database.write(lambda tx, found=found: verdicts.drop(tx, found, before))

@@ -1,6 +1,6 @@
-"""The jobs that run by the clock, on APScheduler: training runs are watched, and admins warned.
+"""The jobs that run by the clock, on APScheduler: training runs are watched, admins warned, and leftovers taken away.
 
-They are warned of models that will be shut down, and of those that were made with words which were taken back since.
+Admins are warned of models that will be shut down, and of those that were made with words which were taken back since.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from adapters.vendors.base import VendorError
 from bot.finetuning import takenback
+from bot.quarantine import forget_old
 from bot.services import Services
 from storage import avatars, clock, releases, workspaces
 from storage.database import Tx
@@ -56,6 +57,16 @@ class Schedule:
                     misfire_grace_time=None,
                 )
         self._scheduler.add_job(
+            sweep,
+            "interval",
+            args=[self._services],
+            hours=1,
+            next_run_time=soon,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+        self._scheduler.add_job(
             watch_runs,
             "interval",
             args=[self._services, TICK_SECONDS],
@@ -86,6 +97,15 @@ async def watch_runs(services: Services, seconds: float | None = None) -> int:
     except StorageError as error:
         log.warning("training runs not watched", error=str(error))
         return 0
+
+
+async def sweep(services: Services) -> None:
+    """Take away what builds left that were killed, and what the moderation said so long ago that it is asked again."""
+    try:
+        await services.builds.sweep()
+        await forget_old(services.database)
+    except StorageError as error:
+        log.warning("leftovers not taken away", error=str(error))
 
 
 async def warn_of_what_was_taken_back(services: Services) -> int:

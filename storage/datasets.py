@@ -47,7 +47,7 @@ _CHUNK = 1000  # people asked for in one query: databases bound the number of pa
 
 @dataclass(frozen=True, slots=True)
 class NewDataset:
-    """A dataset to build; ``settings`` is kept as JSON."""
+    """A dataset to build; ``settings`` is kept as JSON. By ``id`` whoever ordered it finds what there is of it."""
 
     workspace_id: str
     avatar_id: str | None
@@ -57,6 +57,7 @@ class NewDataset:
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     person_id: str | None = None
     origin: Origin = "build"
+    id: str = field(default_factory=ids.new_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +125,7 @@ _ABANDONED = Statement(
     .where(_dataset.c.status == "building", _dataset.c.created_at < bindparam("before"))
     .order_by(_dataset.c.number)
 )
-_BUILDING_NAMED = Statement(
-    select(_dataset.c.number)
-    .where(
-        _dataset.c.workspace_id == bindparam("of_workspace"),
-        _dataset.c.name_key == bindparam("of_name"),
-        _dataset.c.status == "building",
-        _dataset.c.created_at >= bindparam("since"),
-    )
-    .order_by(_dataset.c.number)
-)
+_OF_ID = Statement(select(_dataset.c.number).where(_dataset.c.id == bindparam("of_id")))
 _LAST_OF_SLICE = Statement(
     select(_line.c.position)
     .where(_line.c.dataset_number == bindparam("of_number"))
@@ -214,7 +206,7 @@ def begin(tx: Tx, new: NewDataset) -> int:
     tx.run(
         _BEGIN,
         {
-            "id": ids.new_id(),
+            "id": new.id,
             "number": number,
             "workspace_id": new.workspace_id,
             "avatar_id": new.avatar_id,
@@ -339,10 +331,10 @@ def abandoned(tx: Tx, before: int) -> list[int]:
     return [row[0] for row in tx.rows(_ABANDONED, {"before": before})]
 
 
-def unfinished(tx: Tx, workspace_id: str, name: str, since: int) -> list[int]:
-    """The numbers of what began to be built under this name at that time (milliseconds) or later and is not ready."""
-    wanted = {"of_workspace": workspace_id, "of_name": name.casefold(), "since": since}
-    return [row[0] for row in tx.rows(_BUILDING_NAMED, wanted)]
+def number_of(tx: Tx, id_: str) -> int | None:
+    """The number of the dataset with this id, ready or not; ``None`` where nothing of it is there."""
+    row = first(tx, _OF_ID, {"of_id": id_})
+    return None if row is None else int(row[0])
 
 
 def _slice(tx: Tx, number: int, limit: int) -> bool:

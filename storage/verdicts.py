@@ -92,6 +92,18 @@ _EMPTY_HOLDING = Statement(
 )
 _DROP_HOLDING = Statement(delete(_author).where(tuple_(_author.c.workspace_id, _author.c.hash).in_(_HOLDING)))
 
+# What nobody had to decide on, said before that time.
+_STALE = (
+    _verdict.c.flagged == false(),
+    _verdict.c.released == false(),
+    _verdict.c.rejected == false(),
+    _verdict.c.at < bindparam("before"),
+)
+_FIND_STALE = Statement(
+    select(_verdict.c.workspace_id, _verdict.c.hash).where(*_STALE).limit(bindparam("most"))
+)
+_DROP_STALE = Statement(delete(_verdict).where(_WORKSPACE, _HASH, *_STALE))
+
 _END = 1 << 62
 
 
@@ -232,6 +244,19 @@ def decide(tx: Tx, workspace_id: str, verdict: Verdict, decision: Decision) -> N
     values = {"new_released": decision == "released", "new_rejected": decision == "rejected"}
     tx.run(_DECIDE, {"of_workspace": workspace_id, "of_hash": verdict.hash, **values})
     tx.run(_DROP_AUTHORS, {**of, "of_hash": verdict.hash})
+
+
+def stale(tx: Tx, before: int, limit: int) -> list[tuple[str, str]]:
+    """Workspaces and hashes of rows that were let pass by the moderation before that time (ms), some of them at once."""
+    return [(row[0], row[1]) for row in tx.rows(_FIND_STALE, {"before": before, "most": limit})]
+
+
+def drop(tx: Tx, rows: Iterable[tuple[str, str]], before: int) -> None:
+    """Forget what was said of ``stale`` rows, but for those of which it was said again since."""
+    tx.run_many(
+        _DROP_STALE,
+        [{"of_workspace": workspace, "of_hash": hash_, "before": before} for workspace, hash_ in rows],
+    )
 
 
 def take_back(tx: Tx, person_id: str) -> None:

@@ -26,6 +26,7 @@ from adapters.platforms.base import Progress
 from storage import candidates, datasets
 from storage.database import Database
 from storage.datasets import Dataset, NewDataset, NewLine
+from storage.ids import new_id
 from training.choosing import cap_persons, cap_rows, keep_best, ranked
 from training.collect import Redactor, Selection
 from training.crew import Crew
@@ -40,7 +41,7 @@ from training.wording import Languages
 
 SAMPLES: Final = 5
 
-_DISCARDING: Final = 5.0  # seconds after which who wants to stop all this waits no longer
+_DISCARDING: Final = 1.0  # seconds after which who wants to stop all this waits no longer
 _TOLD: Final = 1_000  # rows or exchanges between two words on how far it is
 _COLLECTED, _COMPARED, _CHECKED = 0.6, 0.75, 0.8  # the share of the work that is behind us
 
@@ -60,6 +61,7 @@ class Order:
     ``system`` stands in front of every row; ``settings`` is what the dataset remembers of how it was made. ``most`` bounds
     the rows (0: all). ``validation`` is the share of conversations that is held out. From ``person_share_from`` people on
     nobody has asked more than ``person_share`` of the rows. ``near`` is the Jaccard similarity from which two rows are one.
+    ``id`` is going to be that of the dataset, another one each time; where it is empty one is made.
     """
 
     workspace_id: str
@@ -75,6 +77,7 @@ class Order:
     person_share_from: int = 10
     near: float = 0.8
     dry_run: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +356,7 @@ class _Building:
             order.system,
             order.settings,
             order.person_id,
+            id=order.id or new_id(),
         )
         number = await self._database.write(lambda tx: datasets.begin(tx, new))
         try:

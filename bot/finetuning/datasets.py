@@ -23,7 +23,8 @@ from storage.errors import Missing
 from storage.prompts import PromptVersion
 from training.collect import Selection
 from training.cost import readiness
-from training.datasets import Built, Order, discard, sampled
+from training.datasets import Built, Order, sampled
+from training.freezing import discard
 from training.handover import title
 from training.rows import Method, Row, from_json, with_system
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from adapters.platforms.base import Call
-from storage import clock, datasets
-from storage.database import Database
+from bot.schedule import sweep
+from storage import clock, datasets, verdicts, workspaces
+from storage.database import Database, Tx
+from storage.datasets import NewDataset
+from storage.verdicts import Verdict
 from tests.bot.theatre import ADA, HERE, play
 
 
@@ -47,3 +51,40 @@ async def test_what_is_being_built_is_stopped_before_the_process_ends(
         assert not await later.read(lambda tx: datasets.abandoned(tx, 2**62))
     finally:
         await later.close()
+
+
+async def test_leftovers_are_taken_away_by_the_clock(database: Database, tmp_path: Path) -> None:
+    theatre = play(database, tmp_path)
+    assert (await theatre.command("finetune datasets", who=ADA)).ok  # the workspace is there
+    now, day = clock.now(), 86_400_000
+
+    def leave(tx: Tx, at: int) -> int:
+        clock.use(lambda: at)
+        try:
+            (home,) = workspaces.listed(tx)
+            return datasets.begin(tx, NewDataset(home.id, None, "first", "sft"))
+        finally:
+            clock.use(None)
+
+    old, fresh = [await database.write(lambda tx, at=at: leave(tx, at)) for at in (now - 2 * day, now)]
+    folders = [tmp_path / "building-old", tmp_path / "building-fresh"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "lines-0").write_text("what people wrote")
+    os.utime(folders[0], (0, (now - 2 * day) / 1000))
+    said = [
+        Verdict("01", False, (), False, now - 91 * day),
+        Verdict("02", False, (), False, now - 89 * day),
+        Verdict("03", True, ("hate",), False, now - 91 * day),
+        *(Verdict(f"{number:04x}", False, (), False, 0) for number in range(1_200)),
+    ]
+    await database.write(lambda tx: verdicts.put(tx, "w", said))
+    await sweep(theatre.services)
+    assert await database.read(lambda tx: datasets.abandoned(tx, 2**62)) == [fresh]
+    assert old != fresh
+    assert [folder.exists() for folder in folders] == [False, True]
+    assert set(await database.read(lambda tx: verdicts.known(tx, "w", [each.hash for each in said]))) == {
+        "02",
+        "03",
+    }
+    await theatre.app.close()

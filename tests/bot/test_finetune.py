@@ -19,7 +19,7 @@ import pytest
 from adapters.platforms.base import Access, Answer, Call, Who
 from bot.commands.finetune import FORMATS
 from bot.finetuning import handover, quarantine, tracing
-from storage import audit, clock, datasets, numbering, verdicts
+from storage import audit, clock, datasets, ids, numbering, verdicts
 from storage.database import Database, Tx
 from storage.datasets import NewDataset, NewLine
 from storage.people import Author
@@ -382,8 +382,12 @@ async def test_a_build_is_stopped_from_elsewhere(school: Theatre, tmp_path: Path
 
 async def test_a_build_whose_process_is_killed(school: Theatre, tmp_path: Path) -> None:
     home = await workspace(school)
-    new = NewDataset(home, "", "first", "sft", "", {}, None)
+    given: list[str] = []
     held, free = Event(), Event()
+
+    def id_() -> str:
+        given.append(f"id-{len(given)}")
+        return given[-1]
 
     def hold(tx: Tx) -> None:
         numbering.fresh(tx, "dataset")  # whoever begins a dataset waits
@@ -391,9 +395,13 @@ async def test_a_build_whose_process_is_killed(school: Theatre, tmp_path: Path) 
         free.wait(20)
 
     async def progress(text: str, share: float | None = None) -> None:
+        if text == "Beginning":
+            ids.use(id_)  # the next one is the dataset's
         if not text.startswith("Looking for"):
             return
+        ids.use(None)
         # As it would be, had it begun to freeze.
+        new = NewDataset(home, "", "first", "sft", id=given[0])
         await school.database.write(lambda tx: datasets.begin(tx, new))
         holding = asyncio.create_task(school.database.write(hold))
         await asyncio.to_thread(held.wait, 20)
@@ -403,10 +411,36 @@ async def test_a_build_whose_process_is_killed(school: Theatre, tmp_path: Path) 
         free.set()
         await holding
 
-    answer = await _build(school, progress, name="first")
+    try:
+        answer = await _build(school, progress, name="first")
+    finally:
+        ids.use(None)
     assert not answer.ok
     assert "was killed (signal 9)" in answer.text
     assert await nothing_left(school, tmp_path)
+
+
+async def test_what_another_process_built_under_the_same_name_stays(school: Theatre, tmp_path: Path) -> None:
+    home = await workspace(school)
+
+    def elsewhere(tx: Tx) -> list[int]:
+        ready, going = (datasets.begin(tx, NewDataset(home, None, "first", "sft")) for _ in range(2))
+        datasets.finish(tx, ready, hash="abc", report={}, train=1, validation=0)
+        return [ready, going]
+
+    async def progress(text: str, share: float | None = None) -> None:
+        if text.startswith("Looking for"):
+            begun.set_result(await school.database.write(elsewhere))
+            await asyncio.Event().wait()
+
+    begun: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+    building = _build(school, progress, name="first")
+    ready, going = await begun
+    await done(school, "finetune cancel", who=CAROL)
+    assert "was stopped; nothing of it was kept" in (await building).text
+    there = await school.database.read(lambda tx: datasets.listed(tx, home))
+    assert [each.number for each in there] == [ready]
+    assert await school.database.read(lambda tx: datasets.abandoned(tx, 2**62)) == [going]
 
 
 @pytest.fixture

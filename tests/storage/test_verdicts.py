@@ -86,6 +86,24 @@ async def test_said_again_a_decision_stays(database: Database) -> None:
     assert await database.read(lambda tx: verdicts.rejected(tx, "w")) == frozenset()
 
 
+async def test_what_is_stale_was_harmless_and_nobody_decided_on_it(database: Database) -> None:
+    again = replace(GOOD, hash="cd78")
+    await database.write(lambda tx: verdicts.put(tx, "w", [BAD, WORSE, GOOD, again]))
+    await decided(database, WORSE.hash, "released")
+    await database.write(lambda tx: verdicts.put(tx, "w", [replace(WORSE, flagged=False)]))
+    assert await database.read(lambda tx: verdicts.stale(tx, GOOD.at, 9)) == []
+    assert len(await database.read(lambda tx: verdicts.stale(tx, 10, 1))) == 1
+    found = await database.read(lambda tx: verdicts.stale(tx, 10, 9))
+    assert sorted(found) == [("w", GOOD.hash), ("w", again.hash)]
+    later = replace(again, at=11)
+    await database.write(lambda tx: verdicts.put(tx, "w", [later]))
+    await database.write(lambda tx: verdicts.drop(tx, found, 10))
+    hashes = [BAD.hash, WORSE.hash, GOOD.hash, again.hash]
+    kept = await database.read(lambda tx: verdicts.known(tx, "w", hashes))
+    assert set(kept) == {BAD.hash, WORSE.hash, again.hash}
+    assert kept[again.hash] == later
+
+
 async def test_a_decision_is_of_the_words_whatever_talk_they_stand_under(database: Database) -> None:
     same = replace(BAD, hash="ef12", said=BAD.said)
     nameless = [replace(WORSE, hash=each, said="") for each in ("aa", "bb")]
