@@ -201,6 +201,31 @@ def test_a_reply_imports_only_what_it_needs() -> None:
     assert result.stderr.decode().strip() == "0 []"
 
 
+IDLE = """
+import asyncio, sys
+from bot.app import open_application
+from bot.schedule import Schedule, sweep, warn_of_shutdowns, warn_of_what_was_taken_back, watch_runs
+from bot.settings import load
+
+async def main():
+    app = await open_application(load(), interactive=False)
+    plan = Schedule(app.services)
+    plan.start()
+    for job in (watch_runs, warn_of_shutdowns, warn_of_what_was_taken_back, sweep):
+        await job(app.services)
+    plan.stop()
+    await app.close()
+
+asyncio.run(main())
+print([name for name in ("numpy", "rensa", "py3langid") if name in sys.modules], file=sys.stderr)
+"""
+
+
+def test_who_waits_for_messages_does_not_load_what_datasets_are_built_with() -> None:
+    result = subprocess.run([sys.executable, "-c", IDLE], cwd=ROOT, capture_output=True, timeout=50)
+    assert result.stderr.decode().strip() == "[]"
+
+
 class Terminal:
     """The program in a terminal of its own."""
 
