@@ -153,13 +153,13 @@ def _is_domain(text: str, start: int, end: int, host: str, path: str) -> bool:
     if last not in UNSURE and last not in LIKELY:
         return False
     said = text[max(0, start - 40) : start].rpartition("]")[2]
-    if last in FILES:  # "main.rs/lib.rs" are two
+    camel = any(char.isupper() for char in name[1:]) and not name.isupper()
+    if last in FILES and not (last == "cc" and (camel or "-" in name)):  # "main.rs/lib.rs" are two
         folder = len(path) > 1 and path.rpartition(".")[2] not in FILES
         return folder or _ADDRESS_CUE.search(said) is not None
     if len(path) > 1 or (len(labels) > 2 and labels[-2].lower() in SECOND):
         return True
     # CamelCase is nobody's sentence, nor are hyphens before an ending that is no word ("well-known.it").
-    camel = any(char.isupper() for char in name[1:]) and not name.isupper()
     if camel and (last not in WORDS or text[end : end + 1] != " "):
         return True
     if len(labels) > 2 and labels[0].lower() in _PARTS and (last in COUNTRIES or last in LIKELY):

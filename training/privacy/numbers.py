@@ -40,10 +40,20 @@ _CARD_CUE = re.compile(
     r"(?i)card|visa|master|amex|american express|maestro|diners|discover|jcb|credit|debit|carte|karte|tarjeta|kort|carta"
 )
 
+# What else is numbered.
+THINGS: Final = """
+    article asin atomic barcode batch booking bug build bytes case chapter checksum claim confirmation contract
+    count customer digits doi ean employee epoch error file flight gtin hash house imei invoice isbn isbn-10
+    isbn-13 issn issue item licence license lot lottery lucky member membership meter model nonce numbers order
+    page pages parcel part passport patent pid plz pmid policy population port postcode pp pr prime product
+    receipt record ref reference registration reservation resolution result rfc rgb room row score section seed
+    sequence serial series session sku student ticket timestamp tracking transaction transfer txn upc value vat
+    version vol volume zip
+""".split()
+NUMBERED: Final = r"[ .:#]{0,3}(?:no\.?|number|num|id|is|was|#|:|\s){0,3}\s?$"
+"""Between a thing and its number."""
 # One number in ten has the checksum, and these are as long.
-_NO_CARD = re.compile(
-    r"(?i)\b(?:ean|gtin|upc|isbn|barcode|imei|serial|tracking|order|timestamp)\b[^\d\n]{0,12}$"
-)
+_NO_CARD = re.compile(rf"(?i)\b(?:{'|'.join(THINGS)}){NUMBERED}")
 
 # What may not stand before is looked for behind the first digits: a pattern that begins with digits skips to the next one.
 _SSN = re.compile(

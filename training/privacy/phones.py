@@ -12,17 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from training.privacy.numbers import before
+from training.privacy.numbers import NUMBERED, THINGS, before
 from training.privacy.spans import Span
 
-# What else has a number.
-_COUNTED = (
-    r"(?:order|invoice|ticket|tracking|case|issue|reference|serial|model|version|room|flight|lottery|student|"
-    r"employee|"
-    r"customer|account|card|part|item|product|lucky|favou?rite|atomic|prime|house|street|policy|license|licence|"
-    r"passport|"
-    r"page|line|row|bug|build|lot|batch|total|whole|first|same|large|small)"
-)
+_THINGS = "|".join(THINGS)
 # Letters and digits of alphabets that put spaces between words; in others a number stands in the middle of a sentence.
 _GLUE = r"0-9A-Za-z_\u00aa-\u058f"
 _CANDIDATE = re.compile(
@@ -44,10 +37,11 @@ _LABEL = re.compile(
     r"전화(?:번호)?|휴대폰|โทร(?:ศัพท์)?|"
     r"[\n|;] ?(?-i:[TMPFHW])(?=[.:]? )|"
     rf"\b(?:my|his|her|their|our|your|whose|the|new|old|this|contact|work|home|office|emergency|'s|s')"
-    rf"(?: (?!{_COUNTED})\w{{2,9}}){{0,2}} number|☎|📞|📱)"
+    rf"(?: (?!{_THINGS}|account|card|line|whole|first|same|street)[\w'’]{{2,10}}){{0,2}} number|☎|📞|📱|"
+    r"(?:meine|unsere|neue|mijn|min|mit|mitt) numm?er|(?:mon|son|notre|mi|su|meu|mio|tu) n[uú]m[eé]ro|numaram|számom|"
+    r"(?:mój|nowy) numer|мой номер|رقمي|我的号码)"
     r"(?:[ -]?(?:numbers?|nummer|num|no|nr|line))?[.:#?]?(?:\s{1,3}(?:is|was|are|at|on|to|of|under|now|number|no\.?|"
-    r"nr\.?|"
-    r"\w{2,10}|:|=|-)){0,3}[\s:=：は은는(.*#|>\"'`-]{0,5}$"
+    r"nr\.?|\d|[^\W\d]\w{0,9}|:|=|-)){0,3}[\s:=：は은는(.*#|>\"'`-]{0,5}$"
 )
 # One of these is in every label; to look for them costs a tenth of looking for the labels.
 _HINTS = (
@@ -55,7 +49,7 @@ _HINTS = (
     "signal", "viber", "\n", "|", ";",
 )  # fmt: skip
 _TALK = re.compile(
-    r"(?i)\b(?:call(?:ed|ing|s)?|dial(?:led|ing)?|ring|phon(?:e[ds]?|ing)|text(?:ed|ing)?|sms|reach(?:ed|able)?|"
+    r"(?i)\b(?:call(?:ed|ing)?|dial(?:led|ing)?|ring|phon(?:e[ds]?|ing)|text(?:ed|ing)?|sms|reach(?:ed|able)?|"
     r"contact(?:ed)?|"
     r"messages?|number|fax(?:ed)?|tel|mobile|cell|line|ruf|rufen|anrufen|appelle[rz]?|appelle-moi|ll[aá]m\w*|"
     r"chiama\w*|bel|ringa?|hív\w*|(?:za)?dzwo\w*|lig(?:ar|a|ue)|(?:по)?звони\w*|touch|toll[ -]free|freephone|"
@@ -68,19 +62,13 @@ _AFTER = re.compile(
     r"work|fax|landline|whatsapp|is (?:my|his|her|the|our)(?: \w+)? (?:number|phone|cell|mobile))\b"
 )
 _NOT = re.compile(
-    r"(?i)\b(?:isbn(?:-1[03])?|issn|doi|pmid|order|invoice|ticket|tracking|case|issue|ref(?:erence)?|serial|model|"
-    r"version|zip|"
-    r"postcode|plz|population|pages?|pp|vol(?:ume)?|chapter|section|article|room|flight|lottery|score|patent|id|sku|"
-    r"upc|part|series|sequence|numbers|digits|account|acct|iban|ssn|card|bytes|timestamp|epoch|nonce|seed|hash|"
-    r"checksum|barcode|ean|resolution|size|total|sum|"
-    r"count|value|balance|amount|result|about|approximately|roughly|between|year|years|bug|pr|rfc|nr\.?|error|code|"
-    r"port|pid)"
-    r"[ .:#]{0,3}(?:no\.?|number|num|is|was|#|:|\s){0,3}\s?$|[$€£¥#=]\s?$"
+    rf"(?i)\b(?:{_THINGS}|account|acct|iban|ssn|card|id|code|size|total|sum|balance|amount|about|approximately|roughly|"
+    rf"between|years?|nr\.?){NUMBERED}|number of (?!my|his|her|our|your|the)[^\n\d]{{0,30}}$|[$€£¥#=]\s?$"
 )
 _MAY_FOLLOW = re.compile(
     r"[ \t]{0,3}(?:$|[\r\n.,;:!?)\]\"'’”|<>*]|-\s|–|(?:is|or|and|but|if|when|to|for|at|on|after|before|please|"
     r"thanks?|asap|"
-    r"now|all|here|still|again|twice|anytime|instead|until|till|during|every|today|tonight|tomorrow|any|between|"
+    r"now|all|here|still|again|twice|anytime|instead|until|till|during|every|last|this|next|today|tonight|tomorrow|any|between|"
     r"from|with|in|so|as|because|since|then|i|you|he|she|they|we|it|ok|okay|right)\b)",
     re.IGNORECASE,
 )
@@ -102,6 +90,8 @@ _DATE = re.compile(
     r"(?:19|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d|[0-3]?\d[-./ ][0-3]?\d[-./ ](?:19|20)?\d\d|"
     r"(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d|(?:1\d|20)\d\d ?[-–/] ?(?:1\d|20)?\d\d"
 )
+# An area and an exchange, of which no 911 is one, and no area with a 9 in the middle.
+_AMERICAN = re.compile(r"1?[2-9](?!9|11)\d\d[2-9](?!11)\d{6}")
 # A date with its time behind it: "06/15/2016 9.45", "06.05.81 5.17".
 _DATED = re.compile(
     r"(?:(?:19|20)\d\d([-./])\d\d?\1\d\d?|\d\d?([-./])\d\d?\2(?:(?:19|20)\d\d|\d\d(?= ))) ?(?!\d{5})"
@@ -110,6 +100,7 @@ _DATED = re.compile(
 _OPENS = re.compile(r"(?:\A|[\n|;\t])[ \t>*?•|-]{0,8}$")
 _CLOSES = re.compile(r"[ \t.!*]{0,6}(?:\Z|[\n|;\t])")
 _CONTACT = re.compile(r"@|://|www\.|\[(?:email|link) \d")
+_MAIL_FOLLOWS = re.compile(r"[,;|/] ?(?:[\w.+-]{1,64}@|\[email \d)")
 _NEXT_LINE = re.compile(r"\n[ \t>]{0,3}\d{2,12}(?:[ .-]\d{2,6}){0,3}(?!\w)")
 
 
@@ -167,7 +158,7 @@ def _is_phone(
         return False
     if extension and (count in (7, 10, 11, 13) or extension[1] != "x"):
         return True
-    named = _AFTER.match(text, end) is not None
+    named = _AFTER.match(text, end) is not None or _MAIL_FOLLOWS.match(text, end) is not None
     announced = named or _TALK.search(said) is not None
     if announced and count >= 9 and not _money(found) and not _number(found, groups):
         return True
@@ -208,9 +199,7 @@ def _certain(found: str, groups: list[int], count: int) -> bool:
     if found[0] == "0" and 9 <= count <= 12 and not found.startswith("0."):
         return len(groups) == 1 or groups[0] >= 2 or groups == [1, 3, 3, 2, 2]
     if len(groups) == 1:  # ten digits as in North America; what begins with 1 counts seconds
-        return (count == 10 and found[0] in "23456789" and found[3] in "23456789") or (
-            count == 11 and found[0] == "1" and found[1] in "23456789" and found[4] in "23456789"
-        )
+        return _AMERICAN.fullmatch(found) is not None
     if groups == [1, 3, 3, 2, 2]:
         return found[0] in "78"
     return (groups == [3, 7] and found[3] == "-") or (groups == [2, 5, 4] and found[-5] == "-")
