@@ -241,6 +241,9 @@ def _matching(commands: Sequence[Command], words: Sequence[str]) -> tuple[Comman
 def _help(commands: Sequence[Command]) -> int:
     if len(commands) == 1:
         print(command_help(commands[0], SHELL).replace("`", ""))
+        own = {f"--{param.name}" for param in commands[0].params}
+        others = [option for option in OPTIONS if option[0].split()[0] not in own]
+        print("\nOptions of every command:\n\n" + _columns(others))
         return DONE
     listed = [(command.name, command.help.replace("`", "")) for command in commands]
     if any(command.name == "help" for command in commands):  # all of them, not a group

@@ -56,7 +56,8 @@ class Tuners:
             what = error.name or str(error)
             raise NotConfigured(f"{vendor} needs {what}, which is not installed", vendor=vendor) from error
         raise NotConfigured(
-            f"no vendor of that name trains; there are: {', '.join(self.vendors)}", vendor=vendor
+            f"no vendor of that name trains; there are: {', '.join(sorted({*self._factories, *_others()}))}",
+            vendor=vendor,
         )
 
     async def close(self) -> None:

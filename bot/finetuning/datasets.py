@@ -15,7 +15,7 @@ from bot.commands.talk import shorten
 from bot.finetuning.naming import number_of_dataset
 from bot.scenes import Scene, named
 from bot.services import Services
-from storage import audit, clock, datasets, lineage, prompts
+from storage import audit, clock, datasets, lineage, prompts, runs
 from storage.avatars import Avatar
 from storage.database import Tx
 from storage.datasets import Dataset
@@ -260,7 +260,7 @@ def _headline(order: Order, built: Built, avatar: Avatar) -> str:
     rows, method = built.train + built.validation, order.selection.method
     if not rows:
         left_out = cast(Mapping[str, int], built.report["left_out"])
-        if left_out and set(left_out) <= set(_NARROWED):
+        if set(left_out) & set(_NARROWED):
             return f"Nothing of {avatar.name} is within these limits, so no dataset was made: set them wider."
         hint = {
             "sft": "Rate replies with 👍 or approve examples first.",
@@ -421,7 +421,19 @@ async def delete(services: Services, call: Call) -> Answer:
     await note(services, scene, "finetune delete", title(dataset), {"hash": dataset.hash})
     await services.database.write(lambda tx: datasets.delete(tx, dataset.number))
     await discard(services.database, dataset.number)
-    return Answer(f"{title(dataset)} is deleted.", data={"dataset": title(dataset)})
+    made = await services.database.read(lambda tx: runs.models(tx, scene.workspace.id))
+    trained = [
+        f"{each.vendor}:{each.model}"
+        for each in made
+        if each.dataset_number == dataset.number and each.step is None
+    ]
+    told = f"{title(dataset)} is deleted."
+    if trained:
+        told += (
+            f" {', '.join(trained)} learnt from it and stays: when somebody takes their words back, nobody is told any "
+            "more that they are in there."
+        )
+    return Answer(told, data={"dataset": title(dataset), "trained": trained})
 
 
 async def cancel(services: Services, call: Call) -> Answer:

@@ -159,6 +159,7 @@ async def test_from_build_to_delete(school: Theatre, tmp_path: Path) -> None:
         school, "finetune show", dataset="Another Name"
     )
     assert (await written(school))[-1][:2] == ("finetune delete", "Another Name:1")
+    assert "Nothing of Zed is within these limits" in await refused(school, "finetune build", min_quality=1.0)
 
 
 async def _traced(school: Theatre) -> None:

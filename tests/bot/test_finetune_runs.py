@@ -222,7 +222,7 @@ async def test_an_offer_for_one_workspace_is_nothing_in_another(theatre: Theatre
     ("values", "words"),
     [
         ({"dataset": "Nothing"}, "There is no dataset 'Nothing'; there are: Counsel:1."),
-        ({"vendor": "nobody"}, "no vendor of that name trains; there are: embedded, vendor"),
+        ({"vendor": "nobody"}, "no vendor of that name trains; there are: "),
         ({"model": "huge"}, f"vendor cannot train huge with sft; it can train {BASE}."),
         ({"vendor": "google"}, "google cannot train now"),
         ({"vendor": "local"}, "pip install 'understudy[train]'"),
@@ -397,6 +397,18 @@ async def test_porting_says_what_does_not_fit(theatre: Theatre, far: Vendor) -> 
     assert asked.text.startswith("Counsel:1 as openai-sft for vendor: 23 rows fit, and none is left out.")
     assert (await press(theatre, asked)).ok
     assert len(far.plans) == 1
+
+
+async def test_who_deletes_a_dataset_is_told_which_model_learnt_from_it(
+    theatre: Theatre, far: Vendor, hands: Hands
+) -> None:
+    await launched(theatre)
+    far.move("succeeded", checkpoints=(Checkpoint("early", 10),))
+    hands.now += MINUTE
+    await watch_runs(theatre.services)
+    answer = await done(theatre, "delete", dataset="Counsel", confirmed=True)
+    assert answer.text.startswith("Counsel:1 is deleted. vendor:tuned-job-0 learnt from it and stays: ")
+    assert data(answer) == {"dataset": "Counsel:1", "trained": ["vendor:tuned-job-0"]}
 
 
 async def test_a_tuned_model_is_deleted_with_its_checkpoints_unless_one_of_them_answers(

@@ -452,15 +452,23 @@ class _Tty(io.StringIO):
         return True
 
 
-async def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere() -> None:
-    shown, silent = _Tty(), io.StringIO()
+async def test_progress_is_one_line_on_a_terminal() -> None:
+    shown = _Tty()
     line = ProgressLine(shown)
     await line("reading", 0.5)
     await line("reading", 0.5)
     line.clear()
     assert shown.getvalue() == f"\r\x1b[K{'━' * 12}{'╌' * 12}  50%  reading\r\x1b[K"
-    await ProgressLine(silent)("reading", 0.5)
-    assert silent.getvalue() == ""
+
+
+async def test_progress_is_a_line_every_ten_seconds_elsewhere() -> None:
+    log, ticks = io.StringIO(), iter([0.0, 1.0, 10.5, 12.0, 20.5, 31.0])
+    line = ProgressLine(log, seconds=lambda: next(ticks))
+    for done in (0.1, 0.2, 0.3, 0.4):
+        await line("reading\x1b[2J", done)
+    await line("waiting")
+    line.clear()
+    assert log.getvalue() == "reading[2J (20%)\nreading[2J (40%)\nwaiting\n"
 
 
 # -- one message, one reply
