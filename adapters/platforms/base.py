@@ -270,6 +270,7 @@ class Param:
     """A typed parameter of a command.
 
     ``rest`` takes everything that is left, spaces and all. ``complete`` proposes values that begin with what was typed.
+    ``scripted`` ones are for scripts, buttons and the operator's own machine: no form asks people for them.
     """
 
     name: str
@@ -283,6 +284,7 @@ class Param:
     rest: bool = False
     long: bool = False
     complete: Callable[[Call, str], Awaitable[Sequence[str]]] | None = None
+    scripted: bool = False
 
 
 class Progress(Protocol):

@@ -73,7 +73,7 @@ def commands(services: Services) -> tuple[Command, ...]:
         complete=tuned_names,
     )
     why = Param("why", "why, for those who read the list of releases")
-    asked = Param("asked", "the question that is answered with yes; buttons know it")
+    asked = Param("asked", "the question that is answered with yes; buttons know it", scripted=True)
     which = dataset_param(services)
     vendor = Param("vendor", "where; embedded, which is free, when left out", complete=vendors)
     how = (
@@ -83,10 +83,10 @@ def commands(services: Services) -> tuple[Command, ...]:
         Param("rate", "the learning rate; for OpenAI and Google a multiple of theirs", "number", minimum=0),
     )
     launching = (
-        Param("wait", "stay until it has ended; on the command line", "flag", default=False),
+        Param("wait", "stay until it has ended; on the command line", "flag", default=False, scripted=True),
         Param("dry_run", "only say what it comes to", "flag", default=False),
         Param("anyway", "even if the model is shut down soon", "flag", default=False),
-        Param("once", "do it without asking; under the same word it is done once"),
+        Param("once", "do it without asking; under the same word it is done once", scripted=True),
         asked,
     )
     run = Param(
@@ -151,7 +151,9 @@ def commands(services: Services) -> tuple[Command, ...]:
             (
                 which,
                 Param("format", "whose files", "choice", required=True, choices=FORMATS),
-                Param("out", "the folder to write into, on the machine that Understudy runs on"),
+                Param(
+                    "out", "the folder to write into, on the machine that Understudy runs on", scripted=True
+                ),
             ),
         ),
         Command(

@@ -69,6 +69,7 @@ def transfer_commands(database: Callable[[], Database], resolve: Resolve) -> tup
     whose = Param(
         "workspace",
         "in the shell: the Discord server or Slack team, by its name or id; this terminal's own without",
+        scripted=True,
     )
     return (
         Command(
@@ -94,7 +95,7 @@ def transfer_commands(database: Callable[[], Database], resolve: Resolve) -> tup
             Access.OWNER,
             (
                 Param("avatar", "one avatar only; all of them when left out"),
-                Param("out", "the file to write, or - for the standard output"),
+                Param("out", "the file to write, or - for the standard output", scripted=True),
                 whose,
             ),
         ),

@@ -132,7 +132,7 @@ def asked(
 
     ``inputs`` are all parameters of the command where none are named; ``offered`` stands in those that are empty.
     """
-    asking = inputs or command.params
+    asking = inputs or [each for each in command.params if each.required or not each.scripted]
     shown = [each for each in asking if len(values.get(each.name, "")) <= LONGEST]
     # Cut to what an input takes, a text would be sent back as half of what was given.
     fixed = {name: text for name, text in values.items() if len(text) > LONGEST or name not in _names(shown)}

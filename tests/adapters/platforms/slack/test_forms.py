@@ -74,6 +74,15 @@ def test_every_kind_of_value_has_its_input() -> None:
     assert view["title"]["text"] == "Try out"
 
 
+def test_nobody_is_asked_for_what_only_scripts_and_buttons_say() -> None:
+    launch = next(command for command in KNOWN if command.name == "finetune launch")
+    view = forms.asked(launch, {"once": "a word"}, ORIGIN)
+    names = {name.removeprefix("in.") for name in inputs(view)}
+    assert {"dataset", "epochs", "dry_run"} <= names
+    assert not names & {"wait", "once", "asked"}
+    assert forms.sent(view).fixed == {"once": "a word"}
+
+
 def test_what_was_written_comes_back_with_where_it_was_asked() -> None:
     view = send(
         forms.asked(EVERYTHING, {}, ORIGIN),
