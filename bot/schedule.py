@@ -14,6 +14,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from adapters.vendors.base import VendorError
+from bot.collector import settle
 from bot.finetuning import takenback
 from bot.quarantine import forget_old
 from bot.services import Services
@@ -44,6 +45,15 @@ class Schedule:
         """From now on, on the running event loop."""
         soon = datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS)
         if self._warns:
+            self._scheduler.add_job(
+                settle,
+                "interval",
+                hours=1,
+                next_run_time=soon,
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+            )
             # Said once for each threshold whoever says it: replicas and restarts may all run the job.
             for job in (warn_of_shutdowns, warn_of_what_was_taken_back):
                 self._scheduler.add_job(

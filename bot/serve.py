@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from adapters.platforms.base import UserError
+from adapters.platforms.base import Platform, UserError
+from bot.collector import steady
 from bot.faces import Face
 from bot.host import Application
 from bot.schedule import Schedule
@@ -21,12 +22,8 @@ async def serve_all(app: Application, configuration: Configuration, faces: Seque
     platforms = [face.make(configuration) for face in faces if face.make]
     schedule = Schedule(app.services)
     try:
-        async with asyncio.TaskGroup() as group:
-            for platform in platforms:
-                log.info("platform starts", platform=platform.name)
-                app.services.notices.serve(platform)
-                group.create_task(platform.run(app, app), name=platform.name)
-            schedule.start()
+        with steady():
+            await _serve(app, platforms, schedule)
     except* UserError as errors:
         raise _first(errors) from None
     finally:
@@ -36,6 +33,15 @@ async def serve_all(app: Application, configuration: Configuration, faces: Seque
             if isinstance(error, Exception):
                 log.error("platform not closed", platform=platform.name, exc_info=error)
     return 0
+
+
+async def _serve(app: Application, platforms: Sequence[Platform], schedule: Schedule) -> None:
+    async with asyncio.TaskGroup() as group:
+        for platform in platforms:
+            log.info("platform starts", platform=platform.name)
+            app.services.notices.serve(platform)
+            group.create_task(platform.run(app, app), name=platform.name)
+        schedule.start()
 
 
 def _first(errors: BaseExceptionGroup[UserError]) -> UserError:
