@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from benchmarks.servers import answer, chat_main
+from benchmarks.slack_deliverer import Deliverer
 from tests.servers.slack.control import Control
 from tests.servers.slack.messages import Message
 from tests.servers.slack.server import SlackServer
@@ -22,6 +23,7 @@ class Watched(SlackServer):
     def __init__(self, text: str) -> None:
         super().__init__(recording=False)
         Control(self, channel="general")
+        self.endpoint = Deliverer(self)
         self.deliveries.keep_sent = False
         self._text = text
         self._shown_at = 0.0

@@ -11,13 +11,13 @@ from slack_bolt.async_app import AsyncApp
 
 from adapters.platforms.base import Host, Place
 from adapters.platforms.slack import assistant, interactions
-from adapters.platforms.slack.bursts import Bursts
 from adapters.platforms.slack.door import Door
 from adapters.platforms.slack.greeting import greet
 from adapters.platforms.slack.hearing import Hearing
 from adapters.platforms.slack.places import PLATFORM
 from adapters.platforms.slack.replies import SlackReply
 from adapters.platforms.slack.sending import Recent, Wire
+from adapters.platforms.slack.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -35,8 +35,7 @@ class Events:
         self._wire = wire
         self._host = host
         self._seen = Recent(_EVENTS)
-        # A socket has acknowledged what came together before any of it is attended to.
-        self._bursts = Bursts() if wire.options.transport == "http" else None
+        self._turnstile = Turnstile()
         self._busy: set[asyncio.Task[Any]] = set()
         self._closing = False
         door.hand("message", self._listener("message", self.on_message))
@@ -53,8 +52,7 @@ class Events:
 
     async def on_message(self, event: Event) -> None:
         """Somebody said something."""
-        if self._bursts is not None:
-            await self._bursts.over()
+        await self._turnstile.through()
         await self.hearing.hear(event)
 
     async def on_opened(self, event: Event) -> None:
@@ -140,8 +138,6 @@ class Events:
         self, name: str, event: Event, body: Body, attend: Callable[[Event], Awaitable[None]]
     ) -> None:
         """Attend to an event unless it came before."""
-        if self._bursts is not None:
-            self._bursts.came()
         event_id = str(body.get("event_id") or "")
         if self._closing or (event_id and not self._seen.add(event_id)):
             return

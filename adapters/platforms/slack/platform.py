@@ -86,7 +86,7 @@ class Slack:
             app = self._app(client, authorize, door)
             self._wire = wire
             self._events = Events(wire, app, door, host, self._clock)
-            self._transport = self._make_transport(wire, app)
+            self._transport = self._make_transport(wire, app, door)
             try:
                 await self._transport.start()
                 identity = wire.people.identity
@@ -167,14 +167,14 @@ class Slack:
             attaching_conversation_kwargs_enabled=False,
         )
 
-    def _make_transport(self, wire: Wire, app: AsyncApp) -> Transport:
+    def _make_transport(self, wire: Wire, app: AsyncApp, door: Door) -> Transport:
         if self._options.transport == "socket":
-            return Socket(wire, app, self._app_token)
+            return Socket(wire, app, door, self._app_token)
 
         async def healthy() -> bool:
             return self._wire is not None and self._closing is None
 
-        return Endpoint(app, self._options, healthy)
+        return Endpoint(app, door, self._signing_secret, self._options, healthy)
 
 
 def _authorizer(bot_token: str, identity: Identity) -> Authorize:

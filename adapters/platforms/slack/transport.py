@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
@@ -13,11 +14,14 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import SignatureVerifier
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 
 from adapters.platforms.base import UserError
+from adapters.platforms.slack.door import Door
 from adapters.platforms.slack.options import Options
 from adapters.platforms.slack.sending import Wire, error_code, until_done
 
@@ -55,9 +59,10 @@ class Transport(Protocol):
 class Socket:
     """A socket-mode connection, which the client renews as often as Slack asks."""
 
-    def __init__(self, wire: Wire, app: AsyncApp, app_token: str) -> None:
+    def __init__(self, wire: Wire, app: AsyncApp, door: Door, app_token: str) -> None:
         self._wire = wire
         self._app = app
+        self._door = door
         self._client = SocketModeClient(
             app_token=app_token,
             logger=QUIET,
@@ -85,6 +90,9 @@ class Socket:
         await self._client.close()
 
     async def _attend(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        if await self._door.take(request.payload):
+            await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+            return
         response = await run_async_bolt_app(self._app, request)
         await send_async_response(client, request, response, 0.0)
 
@@ -112,10 +120,19 @@ class _Sockets:
 
 
 class Endpoint:
-    """An HTTP endpoint, meant to stand behind a proxy that speaks TLS; bolt refuses what is not signed, or too old."""
+    """An HTTP endpoint, meant to stand behind a proxy that speaks TLS; what is not signed, or too old, is refused."""
 
-    def __init__(self, app: AsyncApp, options: Options, healthy: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        app: AsyncApp,
+        door: Door,
+        signing_secret: str,
+        options: Options,
+        healthy: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._app = app
+        self._door = door
+        self._verifier = SignatureVerifier(signing_secret)
         self._options = options
         self._healthy = healthy
         self._ready = False
@@ -158,8 +175,27 @@ class Endpoint:
         await self._runner.cleanup()
 
     async def _attend(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        if not self._is_signed(body, request):
+            return web.json_response({"error": "invalid request"}, status=401)
+        if request.content_type == "application/json":
+            said = _read(body)
+            if not isinstance(said, dict):
+                return web.json_response({"error": "no event"}, status=400)
+            if await self._door.take(cast("dict[str, Any]", said)):
+                return web.Response()
         response = await self._app.async_dispatch(await to_bolt_request(request))
         return await to_aiohttp_response(response)
+
+    def _is_signed(self, body: bytes, request: web.Request) -> bool:
+        """Whether Slack sent it, and lately."""
+        timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
+        signature = request.headers.get("X-Slack-Signature", "")
+        try:
+            return self._verifier.is_valid(body, timestamp, signature)
+        except (TypeError, ValueError):
+            # A time that is no number, a signature or a body that is no text.
+            return False
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         """The process lives."""
@@ -169,6 +205,14 @@ class Endpoint:
         """It can answer."""
         ready = self._ready and await self._healthy()
         return web.json_response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+
+
+def _read(body: bytes) -> object:
+    """What is said in JSON; nothing where it is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def no_socket(error: str) -> str:

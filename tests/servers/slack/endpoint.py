@@ -58,6 +58,7 @@ class Endpoint:
         age_s: float = 0.0,
         signature: str | None = None,
         retry: tuple[int, str] | None = None,
+        delivery: Delivery | None = None,
     ) -> Answer:
         """Send one request; ``forged`` signs it with another secret, ``age_s`` dates it back."""
         form = isinstance(body, str)
@@ -73,10 +74,14 @@ class Endpoint:
         }
         if retry is not None:
             headers |= {"X-Slack-Retry-Num": str(retry[0]), "X-Slack-Retry-Reason": retry[1]}
+        return await self.post(raw.encode(), headers, delivery)
+
+    async def post(self, body: bytes, headers: dict[str, str], delivery: Delivery | None) -> Answer:
+        """Post a signed request, perhaps the ``delivery`` of something."""
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=512))
         timeout = aiohttp.ClientTimeout(total=self.world.deliveries.deadline_s)
-        async with self._session.post(self.url, data=raw.encode(), headers=headers, timeout=timeout) as got:
+        async with self._session.post(self.url, data=body, headers=headers, timeout=timeout) as got:
             return Answer(got.status, await got.text(), got.headers.get("X-Slack-No-Retry") == "1")
 
     def carry(self, delivery: Delivery) -> bool:
@@ -102,7 +107,8 @@ class Endpoint:
             body = urlencode({"payload": json.dumps(delivery.payload)})
         reason = {"timeout": "http_timeout"}.get(delivery.reason, delivery.reason)
         try:
-            answer = await self.send(body, retry=(delivery.attempt, reason) if delivery.attempt else None)
+            retry = (delivery.attempt, reason) if delivery.attempt else None
+            answer = await self.send(body, retry=retry, delivery=delivery)
         except TimeoutError:
             deliveries.failed(delivery, "timeout")
             return

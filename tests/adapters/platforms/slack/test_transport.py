@@ -121,6 +121,39 @@ async def test_an_endpoint_answers_what_slack_signed_and_nothing_else() -> None:
         assert not s.host.gone
 
 
+@pytest.mark.parametrize(
+    ("body", "signed", "status"),
+    [
+        (b'{"type":"event_callback"}', {"X-Slack-Request-Timestamp": "yesterday"}, 401),
+        (b'{"type":"event_callback"}', {"X-Slack-Signature": "v0=\u00e9"}, 401),
+        (b'{"type":"event_callback"}', {"X-Slack-Request-Timestamp": "", "X-Slack-Signature": ""}, 401),
+        (b"\xff\xfe", {}, 401),
+        (b"{", {}, 400),
+        (b"[]", {}, 400),
+        (b'{"event":"message"}', {}, 403),
+    ],
+)
+async def test_an_endpoint_turns_down_what_cannot_be_read(
+    body: bytes, signed: dict[str, str], status: int
+) -> None:
+    async with stage(options=replace(OPTIONS, transport="http", http_port=0)) as s:
+        assert s.platform is not None
+        now = str(int(time.time()))
+        digest = hmac.new(SECRET.encode(), f"v0:{now}:".encode() + body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Slack-Request-Timestamp": now,
+            "X-Slack-Signature": f"v0={digest}",
+        }
+        url = f"http://127.0.0.1:{s.platform.port}/slack/events"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=body, headers=headers | signed) as response,
+        ):
+            assert response.status == status
+        assert not s.host.messages
+
+
 async def test_an_endpoint_says_whether_it_lives_and_whether_it_is_ready() -> None:
     async with (
         stage(options=replace(OPTIONS, transport="http", http_port=0)) as s,
