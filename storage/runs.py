@@ -56,10 +56,10 @@ class Run:
 
     ``key`` names it at the vendor. ``wanted`` is what a person wishes and the vendor has not confirmed. ``files`` are those
     to upload ({split, name, rows, tokens, bytes}), ``uploaded`` those that were ({id, split}; without an id those that may
-    have been), ``checkpoints``
-    {model, step, loss}. ``said`` is the vendor's own word, ``error`` why it ended badly, ``trouble`` why the vendor cannot
-    be asked now. ``expected`` is what the training was estimated at, ``cost`` what it is known to have cost. ``host`` is
-    the only host that may take its steps, where the vendor trains on the machine that asks; empty for anyone.
+    have been), ``checkpoints`` {model, step, loss}. ``said`` is the vendor's own word, ``error`` why it ended badly,
+    ``trouble`` why the vendor cannot be asked now. ``expected`` is what the training was estimated at, ``cost`` what it is
+    known to have cost, and ``memory_bytes`` the most memory that it used, where the vendor says that. ``host`` is the only
+    host that may take its steps, where the vendor trains on the machine that asks; empty for anyone.
 
     ``place`` is where it was launched and ``message`` the platform's id of the one message that tells of it; ``told`` is
     the state that was told there last, ``seen`` the id of the last event that the vendor told. ``quiet`` counts the polls
@@ -93,6 +93,7 @@ class Run:
     expected: float | None
     cost: float | None
     trained_tokens: int | None
+    memory_bytes: int | None
     ends_at: int | None
     person_id: str | None
     host: str

@@ -507,6 +507,7 @@ class TrainingRunRow(SQLModel, table=True):
     expected: float | None = None
     cost: float | None = None
     trained_tokens: int | None = Field(default=None, sa_column=_time(nullable=True))
+    memory_bytes: int | None = Field(default=None, sa_column=_time(nullable=True))
     ends_at: int | None = Field(default=None, sa_column=_time(nullable=True))
     person_id: str | None = None
     host: str = ""  # the only one that may ask after it; empty for anyone

@@ -19,7 +19,7 @@ from training.desk import GIVEN_UP, LOOK_MS, LOOKS, OUTAGE, Desk, log, said
 
 _PATIENCE_MS = 6 * 3_600_000  # for a vendor to confirm that a stuck job is cancelled
 # A vendor may guess anew each time: that is no sign of life.
-_RESTLESS = frozenset({"ends_at", "cost"})
+_RESTLESS = frozenset({"ends_at", "cost", "memory_bytes"})
 _TELLING = frozenset({"running", "finishing", "paused", "succeeded", "failed", "cancelled"})
 
 
@@ -83,6 +83,7 @@ class Watching:
             "trained_tokens": job.trained_tokens if job.trained_tokens is not None else run.trained_tokens,
             "checkpoints": [asdict(each) for each in job.checkpoints] or run.checkpoints,
             "cost": job.cost if job.cost is not None else run.cost,
+            "memory_bytes": job.memory_bytes if job.memory_bytes is not None else run.memory_bytes,
         }
         if job.ended:
             changes |= self._end(run, job)

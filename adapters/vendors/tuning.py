@@ -120,7 +120,7 @@ class Job:
 
     ``said`` is the vendor's own word for its state. ``model`` is what to ask for once it has succeeded. ``done`` is the
     finished share, 0..1, and ``ends_at`` when it may be done (milliseconds since the epoch), where known. ``error`` is one
-    sentence. ``cost`` is in US dollars, so far.
+    sentence. ``cost`` is in US dollars, so far; ``memory_bytes`` is the most memory that it has used, where it matters.
     """
 
     id: str
@@ -133,6 +133,7 @@ class Job:
     error: str = ""
     checkpoints: tuple[Checkpoint, ...] = ()
     cost: float | None = None
+    memory_bytes: int | None = None
 
     @property
     def ended(self) -> bool:

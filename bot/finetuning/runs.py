@@ -64,6 +64,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "ends_at": run.ends_at,
         "expected_cost": run.expected,
         "cost": run.cost,
+        "memory_bytes": run.memory_bytes,
         "error": run.error,
         "trouble": run.trouble,
         "created_at": run.created_at,

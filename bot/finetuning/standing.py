@@ -140,6 +140,14 @@ def loss_of(losses: Sequence[Loss]) -> str:
     return "; ".join(found)
 
 
+def memory_of(run: Run) -> str:
+    """The most memory that it has used; empty where nobody says."""
+    if not run.memory_bytes:
+        return ""
+    size = run.memory_bytes / 2**30
+    return f"at most {size:.1f} GiB" if size >= 1 else f"at most {max(1, round(size * 1024))} MiB"
+
+
 def held_out_of(losses: Sequence[Loss]) -> str:
     """How often it was right on rows that it was not trained on, at the beginning and now; empty where nobody says."""
     of = [each for each in losses if each.split == "validation" and each.accuracy is not None]
@@ -186,6 +194,7 @@ def fields_of(run: Run, losses: Sequence[Loss], now: int) -> tuple[Field, ...]:
     figures = {
         "Time": eta_of(run, now),
         "Cost": cost_of(run),
+        "Memory": memory_of(run),
         "Loss": loss_of(losses),
         "Held out": held_out_of(losses),
         "Checkpoints": f"{len(run.checkpoints)}; `/finetune models` lists them"

@@ -1,3 +1,3 @@
 """Alembic migrations. ``HEAD`` is the newest revision: one SELECT tells whether a migration is due."""
 
-HEAD = "0010"
+HEAD = "0011"

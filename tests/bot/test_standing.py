@@ -179,6 +179,9 @@ def test_the_last_losses_and_that_validation_rises() -> None:
         "0.050 training at step 40; 0.943 validation at step 40, up from 0.910 at step 20"
     )
     assert "Loss" not in figures(run())
+    assert "Memory" not in figures(run())
+    assert figures(run(memory_bytes=3 << 30))["Memory"] == "at most 3.0 GiB"
+    assert figures(run("succeeded", memory_bytes=700 << 20))["Memory"] == "at most 700 MiB"
 
 
 def test_checkpoints_are_named_once_they_can_be_used() -> None:

@@ -80,11 +80,12 @@ async def test_a_run_goes_from_an_order_to_a_model(here: World) -> None:
     (plan,) = here.far.plans
     assert (plan.key, plan.name, plan.hyperparameters.epochs) == (run.key, f"counsel-1-{run.number}", 2)
     assert {file.split: file.rows for file in here.far.files.values()} == {"train": 20, "validation": 3}
-    here.far.move("running", done=0.25, ends_at=START + HOUR)
+    here.far.move("running", done=0.25, ends_at=START + HOUR, memory_bytes=3 << 30)
     here.far.tell("begun")
     here.far.losses.append(Point(1, "train", 2.0))
     run = await here.after(runs, run, MINUTE)
     assert (run.state, run.done, run.ends_at, run.seen) == ("running", 0.25, START + HOUR, "e0")
+    assert run.memory_bytes == 3 << 30
     here.far.losses.append(Point(2, "train", 1.0, 0.5, 1.0))
     here.far.move("succeeded", trained_tokens=1_000_000, checkpoints=(Checkpoint("ck", 1, 2.0),))
     run = await here.rest(runs, run)

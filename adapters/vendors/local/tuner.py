@@ -406,6 +406,7 @@ class LocalTuner:
             error=str(status.get("error") or "") if now == "failed" else "",
             checkpoints=tuple(folder.checkpoints()),
             cost=0.0,
+            memory_bytes=status.get("memory_bytes") or None,
         )
 
     def _now(self, folder: JobFolder, said: str, *, runs: bool) -> Status:

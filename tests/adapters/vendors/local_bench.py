@@ -51,6 +51,7 @@ def run(step):
         for each in ("adapter_config.json", "trainer_state.json"):
             Path(f"checkpoints/checkpoint-{number}", each).write_text("{}")
     tell(state="running", step=step, steps=4, done=step / 4, tokens=100 * step, ends_at=now() + 60000)
+    tell(memory_bytes=3 << 30)
 
 link = socket.create_connection(("127.0.0.1", PORT))
 lines = link.makefile("rw")

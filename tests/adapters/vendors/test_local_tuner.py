@@ -83,7 +83,7 @@ async def test_a_dead_process_is_started_again(bench: LocalBench) -> None:
     await bench.run(job.id)
     await bench.die(job.id)
     now = await bench.tuner().poll(job.id)
-    assert (now.status, now.done) == ("running", 0.5)
+    assert (now.status, now.done, now.memory_bytes) == ("running", 0.5, 3 << 30)
     await bench.begun(job.id)
     await bench.succeed(job.id)
     assert (await tuner.poll(job.id)).status == "succeeded"
