@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,9 @@ PRIOR: Final = Mix(0.3, 4.0, 2.5, 1.2, 0.9, -1.0)
 _STRENGTH: Final = 3.0  # of the prior, in pairs
 _PRECISION: Final = 0.95
 _ENOUGH: Final = 20  # questions that a mix or a floor can be told from
-_FLOORS: Final = (0.3, 0.99)
+_LEAST: Final = 0.3  # the lowest floor, before the constant is moved
+_SLACK: Final = 0.02  # of the strange lines: what some of them say may well be taught
+_MARGIN: Final = 0.001  # more than rounding
 _CLEARLY: Final = 0.1
 _UNANSWERABLE: Final = 0.5  # what a question without its answer counts for beside one with it
 _CERTAIN: Final = 30.0
@@ -153,43 +155,62 @@ def fit(probes: Sequence[Asked], prior: Mix = PRIOR) -> Mix:
     return Mix(*(round(float(value), 6) for value in at * _SCALES))
 
 
-def floor(mix: Mix, probes: Sequence[Asked], base: float) -> float:
-    """From which probability a reply is given.
+def levelled(mix: Mix, probes: Sequence[Asked], strange: Sequence[Asked], base: float) -> Mix:
+    """The mix with the constant with which ``base``, the base similarity's own floor, is the right floor for it too.
 
-    Asked without the pairs that answer them, the questions get a reply no more often than from the base similarity with
-    its own floor, which is ``base``; asked with them, at least 95 % of the best candidates are right, where that can be
-    told. Above that it is half-way to where nine tenths of the right candidates are.
+    Three things bound it from below. Lines that have nothing to do with what is taught (``strange``) get a reply no more
+    often than from the base similarity, but for one in fifty. Nor do the questions of ``probes`` when they are asked
+    without the pairs that answer them. Asked with them, at least 95 % of the best candidates are right, where that can be
+    told; above that the floor is half-way to where nine tenths of the right candidates are.
     """
+    own = _logit(base)
+    found = max(_least(mix, probes, base), _level(mix, strange, own, int(_SLACK * len(strange))))
+    return replace(mix, bias=round(mix.bias - found + own, 6))
+
+
+def _least(mix: Mix, probes: Sequence[Asked], base: float) -> float:
+    """The logit that the questions that were kept back ask for."""
+    lowest = _logit(_LEAST)
+    without = [_unanswered(one) for one in probes if not one.right.all()]
+    if not without:
+        return max(lowest, _logit(base))
+    found = max(lowest, _level(mix, without, _logit(base), 0))
     scores: list[float] = []
     right: list[int] = []
     importance: list[float] = []
-    without: list[tuple[float, bool]] = []
     for one in probes:
-        found = logits(mix, one)
-        best = int(np.argmax(found))
-        scores.append(logistic(float(found[best])))
+        ranked = logits(mix, one)
+        best = int(np.argmax(ranked))
+        scores.append(logistic(float(ranked[best])))
         right.append(int(one.right[best]))
         importance.append(1.0)
-        if not one.right.all():
-            score = logistic(float(found[~one.right].max()))
-            without.append((score, logistic(float(one.rows[~one.right, 0].max())) >= base))
-            scores.append(score)
-            right.append(0)
-            importance.append(_UNANSWERABLE)
-    if not without:
-        return base
-    ranked = sorted((score for score, _ in without), reverse=True)
-    answered = sum(given for _, given in without)
-    found_floor = ranked[answered] + 1e-6 if answered < len(ranked) else 0.0
-    if sum(right) >= _ENOUGH:
-        precise = floor_for(scores, right, precision=_PRECISION, importance=importance)
-        found_floor = max(found_floor, precise)
-        # Where what is right lies clearly above, the floor is half-way: what nobody thought of is nearer to the wrong.
-        clear = float(np.quantile([score for score, ok in zip(scores, right) if ok], _CLEARLY))
-        if clear > found_floor:
-            found_floor = logistic((_logit(clear) + _logit(found_floor)) / 2)
-    low, high = _FLOORS
-    return min(max(found_floor, low), high)
+    if sum(right) < _ENOUGH:
+        return found
+    for one in without:
+        scores.append(logistic(float(logits(mix, one).max())))
+        right.append(0)
+        importance.append(_UNANSWERABLE)
+    found = max(found, _logit(floor_for(scores, right, precision=_PRECISION, importance=importance)))
+    # Where what is right lies clearly above, the floor is half-way: what nobody thought of is nearer to the wrong.
+    clear = _logit(float(np.quantile([score for score, ok in zip(scores, right) if ok], _CLEARLY)))
+    return max(found, (clear + found) / 2)
+
+
+def _unanswered(one: Asked) -> Asked:
+    """The question without the candidates that are right."""
+    wrong = ~one.right
+    return Asked(
+        tuple(number for number, kept in zip(one.numbers, wrong, strict=True) if kept),
+        one.rows[wrong],
+        one.right[wrong],
+    )
+
+
+def _level(mix: Mix, asked: Sequence[Asked], base: float, slack: int) -> float:
+    """The lowest logit that no more of the questions reach, but ``slack``, than reach ``base`` by the base similarity."""
+    ranked = sorted((float(logits(mix, one).max()) for one in asked), reverse=True)
+    allowed = slack + sum(float(one.rows[:, 0].max()) >= base for one in asked)
+    return ranked[allowed] + _MARGIN if allowed < len(ranked) else -_CERTAIN
 
 
 def _logit(probability: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.vendors.base import Shot
-from adapters.vendors.embedded import blend, encoder
+from adapters.vendors.embedded import blend, encoder, strangers
 from adapters.vendors.embedded.artefact import Artefact, base
 from adapters.vendors.embedded.blend import Probe
 from adapters.vendors.embedded.exam import Exam, exam
@@ -120,6 +120,19 @@ class Course:
             self._bag,
             itself=self._kept,
         )
+        lines = [
+            *strangers.everyday(),
+            *strangers.rewritten(self.lessons, self._lexicon, self.plan.seed),
+        ]
+        self._strange = Probe(
+            # No reply is empty: none of them is right.
+            [Lesson(line, "") for line in lines],
+            self.lessons,
+            self._lexicon,
+            weights,
+            self._words,
+            self._bag,
+        )
         if self.exam.pools:
             self._choice = Choice(self.exam, self._lexicon, weights.logit, self._words[0], self._bag)
         else:
@@ -141,14 +154,13 @@ class Course:
         return Epoch(number, float(np.mean(losses)) if losses else None, loss, self._hit())
 
     def _settle(self) -> None:
-        """The mix and the floor that go with the vectors as they are now."""
+        """The mix that goes with the vectors as they are now."""
         # The vectors as they will be read: in bytes.
         self._learned = packed(self._features, self._encoder.matrix, Mix())
         self._meaning = Meaning.of(self._learned)
         self._sides = self._meaning.vectors(self._asked), self._meaning.vectors(self._said)
-        inside = self._inside.ask(self._meaning, *self._sides, wrong_too=True)
-        self._mix = blend.fit(inside)
-        self._floor = blend.floor(self._mix, inside, self._base.weights.floor)
+        self._told = self._inside.ask(self._meaning, *self._sides, wrong_too=True)
+        self._mix = blend.fit(self._told)
 
     def _hit(self) -> float:
         if self.exam.pools:
@@ -159,8 +171,10 @@ class Course:
 
     def artefact(self, name: str, made: Mapping[str, object]) -> Artefact:
         """The model as it is after the epoch that was last."""
-        weights = replace(self._base.weights, floor=round(self._floor, 6))
-        return Artefact(name, weights, self.pairs, made=made, learned=replace(self._learned, mix=self._mix))
+        weights = self._base.weights
+        strange = self._strange.ask(self._meaning, *self._sides)
+        mix = blend.levelled(self._mix, self._told, strange, weights.floor)
+        return Artefact(name, weights, self.pairs, made=made, learned=replace(self._learned, mix=mix))
 
     def untrained(self, name: str, made: Mapping[str, object]) -> Artefact:
         """The base model that has the same pairs to answer from."""

@@ -80,7 +80,7 @@ def measure(model: Loaded, exam: Exam) -> Marks:
     for at, one in enumerate(exam.questions):
         if exam.pools:
             # A reply alone: it stands for the question too, so that the base model has its words to go by.
-            scores = [model.score(one.question, Shot(reply, reply)) for reply in exam.pools[at]]
+            scores = [model.likeness(one.question, Shot(reply, reply)) for reply in exam.pools[at]]
             better = sum(score >= scores[0] for score in scores[1:])
             first, eight = first + (better == 0), eight + (better < 8)
             continue

@@ -39,13 +39,18 @@ class Match:
 
 
 class Loaded:
-    """A model in memory: scores questions against examples and against the pairs that it was trained on."""
+    """A model in memory: scores questions against examples and against the pairs that it was trained on.
+
+    What training taught is true of those pairs. An example that came later is judged as the base model does: on the same
+    scale, for both have one floor (blend.py).
+    """
 
     def __init__(self, artefact: Artefact) -> None:
         self.artefact = artefact
         self.lexicon = Lexicon(artefact.terms)
         self.recall: Recall | None = None
         self.index: Index | None = None
+        self._taught = {(pair.user, pair.assistant) for pair in artefact.pairs}
         if artefact.learned is not None:
             from adapters.vendors.embedded.recall import Recall  # numpy, which the base model does without
 
@@ -55,6 +60,12 @@ class Loaded:
 
     def score(self, question: str, shot: Shot) -> float:
         """The probability, 0..1, that the shot's reply answers ``question``."""
+        if self.recall is None or (shot.user, shot.assistant) not in self._taught:
+            return score(self.lexicon, self.artefact.weights, question, shot.user, shot.assistant)
+        return self.likeness(question, shot)
+
+    def likeness(self, question: str, shot: Shot) -> float:
+        """The same by all that was learned, also for a shot that the model was not trained on."""
         if self.recall is None:
             return score(self.lexicon, self.artefact.weights, question, shot.user, shot.assistant)
         return self._score(question, shot, self.recall.cosines(question, shot.user, shot.assistant))

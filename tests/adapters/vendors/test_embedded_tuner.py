@@ -16,8 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.vendors.base import BadRequest, ChatRequest, Delta, Finished, ModelNotFound, Turn, Unavailable
-from adapters.vendors.embedded import chat_model
+from adapters.vendors.base import (
+    BadRequest,
+    ChatRequest,
+    Delta,
+    Finished,
+    ModelNotFound,
+    Shot,
+    Turn,
+    Unavailable,
+)
+from adapters.vendors.embedded import chat_model, strangers
 from adapters.vendors.embedded.artefact import load
 from adapters.vendors.embedded.course import Course, split
 from adapters.vendors.embedded.course import Plan as CoursePlan
@@ -25,7 +34,9 @@ from adapters.vendors.embedded.exam import exam, measure
 from adapters.vendors.embedded.jobs import Folder
 from adapters.vendors.embedded.lessons import Lesson, Unfit, lesson, read
 from adapters.vendors.embedded.model import Loaded
+from adapters.vendors.embedded.text import Lexicon
 from adapters.vendors.embedded.tuner import EmbeddedTuner, tuner
+from adapters.vendors.embedded.vocabulary import STOP_WEIGHT
 from adapters.vendors.tuning import Hyperparameters, Job, Plan, TrainingFile
 from tests.adapters.vendors.embedded_bench import EmbeddedBench
 from tests.adapters.vendors.tuner_contract import training_file
@@ -127,6 +138,75 @@ def test_what_was_never_taught_is_answered_no_more_often() -> None:
     trained = Loaded(course.artefact("x", {}))
     floor = trained.artefact.weights.floor
     assert sum(trained.ranked(one)[0].score >= floor for one in strange) <= 2
+
+
+# None of these stands in strangers.py, nor do most of their words.
+ELSEWHERE = (
+    "who won the tennis final", "is it rude to leave a wedding early", "my cousin moved to Norway last spring",
+    "which laptop suits a violinist", "how many legs does a lobster have", "do you believe in ghosts",
+    "what should I plant under the hedge", "when does the library shut", "hello there", "ok",
+    "wie alt wird ein Elefant", "quel film me conseilles-tu", "¿has probado el gazpacho?", "これは何ですか",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("topics", "each"), [(2, 30), (3, 12)])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_model_of_few_topics_knows_that_other_lines_are_none_of_them(
+    topics: int, each: int, seed: int
+) -> None:
+    lessons = intents(topics, each + 10, seed)
+    train, held = lessons[: topics * each], lessons[topics * each :]
+    # They are asked in the same words as what is taught, but about something else.
+    strange = [*ELSEWHERE, *(one.question for one in intents(40, 1, seed + 50))]
+    course = Course(train, held, CoursePlan(epochs=5))
+    for number in range(1, 6):
+        course.epoch(number)
+    base, trained = Loaded(course.untrained("x", {})), Loaded(course.artefact("x", {}))
+
+    def answered(model: Loaded, asked: Sequence[str]) -> int:
+        best = [model.best(one, ()) for one in asked]
+        return sum(one is not None and one.score >= model.artefact.weights.floor for one in best)
+
+    questions = [one.question for one in held]
+    assert answered(trained, strange) <= answered(base, strange) + 2
+    assert answered(trained, questions) > answered(base, questions)
+
+
+def test_an_example_that_came_after_training_is_judged_as_by_the_base_model() -> None:
+    lessons = intents(3, 20)
+    course = Course(lessons[:50], lessons[50:], CoursePlan(epochs=3))
+    for number in range(1, 4):
+        course.epoch(number)
+    base, trained = Loaded(course.untrained("x", {})), Loaded(course.artefact("x", {}))
+    assert trained.artefact.weights.floor == base.artefact.weights.floor
+    later = Shot("what is the wifi password", "Ask Mara.", "taught")
+    for asked in ("wifi password?", "how long is the lunch break", lessons[0].question):
+        assert trained.score(asked, later) == base.score(asked, later)
+    best = trained.best("wifi password?", (later,))
+    assert best is not None
+    assert best.shot == later
+    assert best.score >= trained.artefact.weights.floor
+    # One that it was trained on is judged by what it learnt, however it is shown.
+    taught, asked = course.pairs[0], lessons[50].question
+    shown = Shot(taught.user, taught.assistant, "example")
+    assert trained.score(asked, shown) == trained.likeness(asked, taught) != base.score(asked, shown)
+
+
+def test_rewritten_questions_keep_the_way_of_asking_and_nothing_else() -> None:
+    lexicon = Lexicon()
+    asked = [
+        "How do I reset my router?",
+        "Which router has an antenna?",
+        "what is it",
+        "Перезагрузить роутер",
+    ]
+    made = strangers.rewritten([Lesson(one, "a") for one in asked], lexicon, 7)
+    assert made == strangers.rewritten([Lesson(one, "b") for one in reversed(asked)], lexicon, 7)
+    assert len(made) == 3, "one of them tells nothing that could be something else"
+    assert any(one.startswith("How do I ") and one.endswith("?") for one in made)
+    telling = {stem for one in asked for stem in lexicon.stems(one) if lexicon.weight(stem) > STOP_WEIGHT}
+    assert all(telling.isdisjoint(lexicon.stems(one)) for one in made)
+    assert not set(strangers.everyday()) & set(ELSEWHERE)
 
 
 def test_the_same_rows_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
