@@ -70,6 +70,14 @@ class _Picture:
         return f"{self.file_id}.{self.digest}"
 
 
+class _Closed(Exception):
+    """The message of this key cannot be changed any more."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class Teller:
     """Says things unasked."""
 
@@ -101,7 +109,11 @@ class Teller:
             return await _posted(wire, spot, made, _calling(blocks, made, pings), own)
 
         alt = _alt(answer.picture) if answer.picture else ""
-        key = await _with_picture(wire, made, picture, alt, attempt)
+        try:
+            key = await _with_picture(wire, made, picture, alt, attempt)
+        except _Closed as closed:
+            # What stands there stays, with its picture.
+            key, picture, before = closed.key, before, picture
         if before is not None and (picture is None or picture.file_id != before.file_id):
             await wire.hint("files.delete", file=before.file_id)
         for file in made.files:
@@ -167,7 +179,7 @@ async def _with_picture(
 
 
 async def _changed(wire: Wire, key: str, made: Shown, blocks: Blocks) -> str:
-    """The key of the message, empty where it is gone."""
+    """The key of the message, empty where it is gone. Raises ``_Closed`` where it has to stay as it is."""
     channel_id, _, ts = key.partition(":")
     asked: Mapping[str, Any] = {"channel": channel_id, "ts": ts, "text": made.fallback, "blocks": blocks}
     try:
@@ -178,6 +190,7 @@ async def _changed(wire: Wire, key: str, made: Shown, blocks: Blocks) -> str:
         if error_code(error) not in _CLOSED:
             raise
         log.warning("a message cannot be changed any more", channel=channel_id, error=error_code(error))
+        raise _Closed(key) from error
     return key
 
 

@@ -102,11 +102,12 @@ async def test_where_it_was_deleted_a_new_one_is_posted() -> None:
 
 async def test_where_nothing_old_may_be_changed_it_is_not_said_again() -> None:
     async with stage() as s:
-        key = await tell(s, BEGUN, name="run/7")
+        key = await tell(s, UNDER_WAY, name="run/7")
         s.fails("chat.update", "edit_window_closed")
-        after = await tell(s, UNDER_WAY, instead_of=key, name="run/7")
-        assert after.partition(" ")[0] == key
-        assert len(messages(s)) == 1
+        assert await tell(s, replace(UNDER_WAY, picture=BLUE), instead_of=key, name="run/7") == key
+        [message] = messages(s)
+        assert pictures(s, message) == [b"red"]
+        assert [data for _, data in s.uploads()] == [b"red"]
 
 
 @pytest.mark.parametrize("threaded", [False, True])
