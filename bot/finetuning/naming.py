@@ -75,7 +75,7 @@ class Offer:
     anyway: bool = False
 
     def __str__(self) -> str:
-        how = "/".join("" if each is None else f"{each:g}" for each in (self.epochs, self.batch, self.rate))
+        how = "/".join("" if each is None else str(each) for each in (self.epochs, self.batch, self.rate))
         return f"{self.vendor}/{self.model}/{how}/{self.once}{'/anyway' if self.anyway else ''}"
 
 

@@ -175,7 +175,7 @@ async def test_an_offer_is_taken_after_a_restart_as_it_was_made(
     theatre: Theatre, tmp_path: Path, far: Vendor, hands: Hands
 ) -> None:
     """Its button says all of it, in what the platform with the fewest characters keeps."""
-    how = {"epochs": 3, "batch": 8, "rate": 1.5}
+    how = {"epochs": 3, "batch": 8, "rate": 0.12345678}
     asked = await done(theatre, "launch", dataset="Counsel", vendor="vendor", **how)
     (button,) = asked.buttons
     assert "us1.kept" not in press_id(Step(button.command, button.args), "1" * 19)
@@ -187,7 +187,7 @@ async def test_an_offer_is_taken_after_a_restart_as_it_was_made(
     assert data(first)["run"] == data(second)["run"]
     (plan,) = far.plans
     assert (plan.base_model, plan.hyperparameters.epochs) == (BASE, 3)
-    assert (plan.hyperparameters.batch_size, plan.hyperparameters.learning_rate) == (8, 1.5)
+    assert (plan.hyperparameters.batch_size, plan.hyperparameters.learning_rate) == (8, 0.12345678)
     assert {each.rows for each in far.files.values()} == {ROWS, CHECKED}
     await restarted.services.training.close()
 
