@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from training import tokens
-from training.formats import FORMATS, Limits, Unfit, file_name, parse, registry, render, validate
+from training.formats import (
+    FORMATS,
+    Checked,
+    Limits,
+    Unfit,
+    file_name,
+    parse,
+    registry,
+    render,
+    validate,
+    verdict,
+)
 from training.formats import google as google_module
 from training.formats import openai as openai_module
-from training.formats.base import Format
-from training.rows import Row, Turn
+from training.rows import Row, Split, Turn
 
-validating = importlib.import_module("training.formats.validate")  # the package has a function of this name
 USER = {"role": "user", "content": "hello"}
 SYSTEM = {"role": "system", "content": "be kind"}
 ASSISTANT = {"role": "assistant", "content": "hi"}
@@ -754,15 +761,21 @@ def test_the_same_example_twice_is_remarked() -> None:
 
 
 @pytest.mark.parametrize("name", ["google-sft", "google-preference"])
-def test_too_many_examples(name: str, limited: Callable[..., None]) -> None:
-    limited(name, max_examples=3, max_validation=2)
-    assert told(name, file_of(*talks(3, name)), split="train") == []
-    assert told(name, file_of(*talks(2, name))) == []
-    many = told(name, file_of(*talks(4, name)), split="train")
-    assert many == [(0, "", "4 examples where at most 3 are allowed to train", True)]
-    assert told(name, file_of(*talks(3, name))) == [
-        (0, "", "3 examples where at most 2 are allowed to check with", True)
-    ]
+def test_too_many_examples(name: str) -> None:
+    limits = FORMATS[name].limits
+    most, most_beside = limits.max_examples, limits.max_validation
+    assert most is not None
+    assert most_beside is not None
+
+    def problems(lines: int, split: Split) -> list[str]:
+        found = verdict(name, [Checked(lines=lines)], size=1, split=split)
+        return [each.message for each in found.problems if each.error]
+
+    assert problems(most, "train") == problems(most_beside, "validation") == []
+    said = f"{most + 1:,} examples where at most {most:,} are allowed to train"
+    assert problems(most + 1, "train") == [said]
+    many = told(name, file_of(*talks(most_beside + 1, name)), split="validation")
+    assert many == [(0, "", "5,001 examples where at most 5,000 are allowed to check with", True)]
 
 
 def test_the_limits_are_those_that_the_vendors_publish() -> None:
@@ -804,16 +817,15 @@ def test_an_example_of_too_many_tokens(name: str, estimated: None) -> None:
     assert told(name, io.BytesIO(render(name, just) + b"\n")) == []
 
 
-def test_a_rejected_reply_counts_only_where_it_is_the_longer(
-    limited: Callable[..., None], estimated: None
-) -> None:
-    limited("openai-dpo", tokens_per_example=300)
-    row = Row((Turn("user", "hello"),), "word " * 150, "wort " * 150)
+def test_a_rejected_reply_counts_only_where_it_is_the_longer(estimated: None) -> None:
+    limit = FORMATS["openai-dpo"].limits.tokens_per_example
+    assert limit is not None
+    row = Row((Turn("user", "hello"),), "word " * (limit // 2), "wort " * (limit // 2))
     render("openai-dpo", row)
     with pytest.raises(Unfit):
-        render("openai-dpo", Row(row.prompt, "word " * 300, "no"))
+        render("openai-dpo", Row(row.prompt, "word " * limit, "no"))
     with pytest.raises(Unfit):
-        render("openai-dpo", Row(row.prompt, "no", "word " * 300))
+        render("openai-dpo", Row(row.prompt, "no", "word " * limit))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -834,14 +846,13 @@ def test_a_line_of_ten_megabytes_is_read() -> None:
     assert "tokens where an example may have at most 65,536" in message
 
 
-def test_a_line_without_end_stays_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validating, "LONGEST_LINE", 200)
-    monkeypatch.setattr(registry, "LONGEST_LINE", 200)
-    found = told("alpaca", io.BytesIO(b'{"a": "' + b"x" * 1_000 + b'"}\n' + json.dumps(alpaca()).encode()))
-    assert found == [(1, "", "over 200 bytes, the most a line may have here", True)]
+def test_a_line_without_end_stays_out_of_memory() -> None:
+    endless = b'{"a": "' + b"x" * (2 * registry.LONGEST_LINE) + b'"}\n'
+    found = told("alpaca", io.BytesIO(endless + json.dumps(alpaca()).encode()))
+    assert found == [(1, "", "over 16,777,216 bytes, the most a line may have here", True)]
     with pytest.raises(Unfit) as raised:
-        render("alpaca", Row((Turn("user", "x" * 200),), "a"))
-    assert str(raised.value) == "over 200 bytes"
+        render("alpaca", Row((Turn("user", "x" * registry.LONGEST_LINE),), "a"))
+    assert str(raised.value) == "over 16,777,216 bytes"
 
 
 def test_only_the_first_problems_are_kept_and_all_are_counted() -> None:
@@ -849,12 +860,11 @@ def test_only_the_first_problems_are_kept_and_all_are_counted() -> None:
     assert (verdict.errors, verdict.warnings, len(verdict.problems)) == (14, 6, 3)
 
 
-def test_progress_is_told_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validating, "_STEP", 2)
+def test_progress_is_told_in_bytes() -> None:
     seen: list[int] = []
     line = json.dumps(alpaca()).encode() + b"\n"
-    validate("alpaca", io.BytesIO(line * 5), progress=seen.append)
-    assert seen == [2 * len(line), 4 * len(line)]
+    validate("alpaca", io.BytesIO(line * 2_500), progress=seen.append)
+    assert seen == [1_000 * len(line), 2_000 * len(line)]
 
 
 def test_thumbs_of_both_kinds_are_wanted() -> None:
@@ -865,19 +875,6 @@ def test_thumbs_of_both_kinds_are_wanted() -> None:
 
 def test_a_file_is_named_after_its_split_and_format_alone() -> None:
     assert file_name("openai-sft", "train") == "train.openai-sft.jsonl"
-
-
-@pytest.fixture
-def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Gives a format other limits."""
-
-    def limit(name: str, **more: int) -> None:
-        of = FORMATS[name]
-        other = Format(of.name, of.method, of.vendor, of.help, Limits(**more), of.write, of.read)
-        for module in (registry, validating):
-            monkeypatch.setattr(module, "FORMATS", {**FORMATS, name: other})
-
-    return limit
 
 
 @pytest.fixture
