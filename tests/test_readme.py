@@ -33,7 +33,11 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "finetune launch --dataset first --vendor": ("It has succeeded", "finetune activate --model=run:1"),
     "finetune activate": ("answers with **embedded:first", "rollback"),
     "finetune rollback": ("repeats release 1",),
-    "finetune launch --dataset first --dry-run": ("embedded:base by sft", "Nothing was launched"),
+    "finetune launch --dataset first --dry-run": (
+        "embedded:base by sft",
+        "Nothing was launched",
+        "understudy finetune launch --dataset=first:1 --vendor=embedded\n",
+    ),
     "check": ("All is well", "embedded:base"),
 }
 

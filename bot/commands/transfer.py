@@ -300,10 +300,8 @@ def _exported(tally: Tally, where: str) -> Answer:
         "It holds what people wrote: keep it as they would."
     )
     if tally.withheld:
-        text += (
-            f" {tally.withheld:,} lines hold words of people who did not agree that they are learnt from: they are marked "
-            "so, and import heeds it."
-        )
+        hold = "1 line holds" if tally.withheld == 1 else f"{tally.withheld:,} lines hold"
+        text += f" {hold} words of people who did not agree that they are learnt from: marked so, which import heeds."
     return Answer(text, data={**asdict(tally), "file": where})
 
 

@@ -50,7 +50,7 @@ def _estimated(services: Services, call: Call, draft: Draft) -> Answer:
         parts = ["It would not be launched:", "\n".join(f"- {each}" for each in draft.refusals)]
     else:
         parts = ["Nothing was launched."]
-        buttons = (_launch_button(call, draft),)
+        buttons = (_launch_button(services, call, draft),)
     return Answer(
         "\n\n".join((*_remarks(draft), *parts)),
         fields=_fields(services, draft),
@@ -308,10 +308,15 @@ def _args(call: Call, order: Order, base_model: str, *, anyway: bool) -> dict[st
     return {**args, "wait": "yes"} if call.flag("wait") else args
 
 
-def _launch_button(call: Call, draft: Draft) -> Button:
+def _launch_button(services: Services, call: Call, draft: Draft) -> Button:
     costs = draft.estimate.training
     label = f"Launch it for {money(costs)}" if costs else "Launch it"
-    args = _args(call, draft.order, draft.base_model.name, anyway=draft.order.confirmed_shutdown)
+    if call.local and not services.interactive:  # nobody presses it there: it is typed
+        said = {name: call.text(name) for name in ("model", "epochs", "batch", "rate")}
+        given = {name: value for name, value in said.items() if value}
+        args = {"dataset": title(draft.dataset), "vendor": draft.order.vendor, **given}
+    else:
+        args = _args(call, draft.order, draft.base_model.name, anyway=draft.order.confirmed_shutdown)
     return Button(label, "finetune launch", args, "good")
 
 
@@ -330,7 +335,7 @@ async def _ask(services: Services, call: Call, draft: Draft) -> Answer:
     return Answer(
         "\n\n".join((*_remarks(draft), *unasked, text)),
         fields=_fields(services, draft),
-        buttons=(_launch_button(call, draft),),
+        buttons=(_launch_button(services, call, draft),),
         ok=ok,
         data={**_draft_data(draft), "run": None},
     )

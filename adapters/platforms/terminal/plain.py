@@ -126,7 +126,9 @@ def answer_text(answer: Answer, commands: Mapping[str, Command]) -> str:
         parts.append("\n".join(f"{field.name:<{width}}  {field.value}" for field in answer.fields))
     if answer.table is not None:
         parts.append(table_text(answer.table))
-    offers = [f"{button.label}: {_typed(button.command, button.args, commands)}" for button in answer.buttons]
+    # One that answers a question is none to type: in a script that is said by --yes.
+    typed = [button for button in answer.buttons if "asked" not in button.args]
+    offers = [f"{button.label}: {_typed(button.command, button.args, commands)}" for button in typed]
     if answer.form is not None:
         offers.append(f"{answer.form.title}: {_typed(answer.form.command, answer.form.args, commands)} …")
     if offers:

@@ -392,7 +392,10 @@ def test_plain_answer() -> None:
     answer = Answer(
         "Text.",
         table=Table(("a", "bb"), (("long cell", "x"),)),
-        buttons=(Button("Go", "ask", {"colour": "red"}),),
+        buttons=(
+            Button("Go", "ask", {"colour": "red"}),
+            Button("Yes", "ask", {"colour": "red", "asked": "1-0a1b2c"}),
+        ),
     )
     assert answer_text(answer, {command.name: command for command in host.commands}) == (
         "Text.\n\na          bb\nlong cell  x\n\nGo: understudy ask --colour=red"
