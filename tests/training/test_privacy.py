@@ -15,7 +15,7 @@ from benchmarks.privacy_spans import PRECISION, RECALL, shares, tally
 from training.privacy import Redactor, find
 from training.privacy.spans import PLACEHOLDER
 
-MEMBERS = ("Ann Smith", "Will", "xX_dragon")
+MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,11 @@ def test_one_value_has_one_placeholder_in_a_conversation() -> None:
         ("555\u2011123\u20114567 is mine", "phone", "555-123-4567 is mine"),
         ("my 1️⃣0️⃣.2️⃣0️⃣.3️⃣0️⃣.4️⃣0️⃣", "ip", "10.20.30.40"),
         ("thanks Ann\u200b Smith", "name", "thanks Ann Smith"),
+        ("and Zoe\u0308 O’Brien", "name", "and Zoë O'Brien"),
+        ("and zoe o'brien", "name", "and Zoë O'Brien"),
+        ("_Zoë O'Brien_ in italics", "name", "@Zoë O'Brien"),
+        ("ask zoeobrien now", "name", "zoë_o'brien"),
+        ("田中さんへ", "name", "田中 太郎"),
     ],
 )
 def test_what_unicode_spells_otherwise_has_the_same_placeholder(text: str, kind: str, plain: str) -> None:

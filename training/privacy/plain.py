@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 # Where ten digits in a row begin: Arabic, Persian, N'Ko, Indian, Thai, Lao, Tibetan, Burmese, Khmer, Mongolian, full width.
@@ -23,33 +24,39 @@ _SAME_LENGTH: Final = {
     **{ord(hyphen): "-" for hyphen in _HYPHENS},
     **{0xFEE0 + code: chr(code) for code in range(0x21, 0x7F)},  # full width
 }
-_INVISIBLE = re.compile(f"[{_UNSEEN}]+")
+# What nobody sees, and letters with their accents beside them.
+_LONGER = re.compile(f"[{_UNSEEN}]+|[^\u0300-\u036f][\u0300-\u036f]{{1,8}}")
+_UNSEEN_ONLY = re.compile(f"[{_UNSEEN}]")
 # Nothing beyond the first 65,536: such a set is looked up in one step.
 _ANY = re.compile(
-    f"[{_SPACES}{_HYPHENS}{_UNSEEN}\uff01-\uff5e{''.join(f'{chr(zero)}-{chr(zero + 9)}' for zero in _ZEROS)}]"
+    f"[{_SPACES}{_HYPHENS}{_UNSEEN}\u0300-\u036f\uff01-\uff5e{''.join(f'{chr(zero)}-{chr(zero + 9)}' for zero in _ZEROS)}]"
 )
 
 
 def plain(text: str) -> tuple[str, list[int] | None]:
-    """The text in ASCII's digits, spaces, hyphens and signs, without what nobody sees.
+    """The text in ASCII's digits, spaces, hyphens and signs, its accents on their letters, without what nobody sees.
 
-    And for each character of it its place in ``text``, where these differ.
+    And, where these differ, the place in ``text`` of each character of it and of its end.
     """
     if text.isascii():
         return text, None
     # There are few kinds in a text, mostly one: to replace each takes a tenth of a translation.
+    longer = False
     for char in set(_ANY.findall(text)):
-        if ord(char) in _SAME_LENGTH:
-            text = text.replace(char, _SAME_LENGTH[ord(char)])
-    if not _INVISIBLE.search(text):
+        other = _SAME_LENGTH.get(ord(char))
+        longer = longer or other is None
+        text = text.replace(char, other or char)
+    if not longer:
         return text, None
     parts: list[str] = []
     places: list[int] = []
     at = 0
-    for match in _INVISIBLE.finditer(text):
-        parts.append(text[at : match.start()])
+    for match in _LONGER.finditer(text):
+        kept = "" if _UNSEEN_ONLY.match(match.group()) else unicodedata.normalize("NFC", match.group())
+        parts += (text[at : match.start()], kept)
         places.extend(range(at, match.start()))
+        places.extend(match.start() + place for place in range(len(kept)))
         at = match.end()
     parts.append(text[at:])
-    places.extend(range(at, len(text)))
+    places.extend(range(at, len(text) + 1))
     return "".join(parts), places

@@ -31,7 +31,7 @@ def find(text: str, names: Iterable[str] | Names = (), links: Links = "all") -> 
     spans = _find(read, known, links)
     if places is None:
         return spans
-    return [Span(places[each.start], places[each.end - 1] + 1, each.kind, each.value) for each in spans]
+    return [Span(places[each.start], places[each.end], each.kind, each.value) for each in spans]
 
 
 def _find(text: str, known: Names, links: Links) -> list[Span]:
@@ -105,10 +105,10 @@ def _claims(text: str, names: Names, every: bool) -> Iterator[Span]:
         yield from links.domains(text, every)
     if digit is not None:
         yield from _numbers(text, digit.start())
-    if at:
-        yield from ids.handles(text)
     if names and names.maybe(text):
         yield from names.find(text)
+    if at:
+        yield from ids.handles(text)
 
 
 def _numbers(text: str, first: int) -> Iterator[Span]:
