@@ -130,6 +130,7 @@ class Orders:
         least = (self._limits.minimum, can.least_rows)
         found = [
             *refusals.rows_refused(dataset, order.vendor, rows, *least, exported),
+            *refusals.too_many(dataset, order.vendor, rows, can.most_rows),
             *([end] if ended else []),
             *refusals.the_same(dataset, order.vendor, base.name, wanted, going),
             *refusals.over_limits(self._limits, reckoned.training, spent, going),

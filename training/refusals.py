@@ -101,6 +101,14 @@ def rows_refused(
     return []
 
 
+def too_many(dataset: Dataset, vendor: str, rows: int, most: int | None) -> list[str]:
+    """That there are more rows to train on than the vendor takes."""
+    if most is None or rows <= most:
+        return []
+    todo = f"build it again with `max` {most:,}, or train at another vendor"
+    return [f"{title(dataset)} has {rows:,} rows to train on, and {vendor} takes at most {most:,}: {todo}."]
+
+
 def wrong_method(dataset: Dataset, vendor: str, methods: Sequence[str], others: Sequence[str]) -> str:
     """That the vendor does not train so; ``others`` do."""
     instead = f"{listed(others)} {'does' if len(others) == 1 else 'do'}" if others else "no vendor here does"

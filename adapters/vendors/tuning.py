@@ -42,8 +42,9 @@ class Capabilities:
 
     ``formats`` names, for each method, the format of training/formats.py in which it takes rows. ``free`` is True where
     nobody is paid, ``here`` where jobs are on the machine that asks, so that no other one can ask after them. ``pauses``,
-    ``checkpoints`` and ``cancels`` say what else it knows. ``least_rows`` is the fewest rows that it trains on. ``notice``
-    is one sentence that everybody who launches there should read, empty without one.
+    ``checkpoints`` and ``cancels`` say what else it knows. ``least_rows`` is the fewest rows that it trains on, and
+    ``most_rows`` the most, where there is such a limit. ``notice`` is one sentence that everybody who launches there
+    should read, empty without one.
     """
 
     methods: tuple[Method, ...]
@@ -55,6 +56,7 @@ class Capabilities:
     checkpoints: bool = False
     cancels: bool = True
     least_rows: int = 1
+    most_rows: int | None = None
     notice: str = ""
 
 

@@ -78,6 +78,7 @@ class Vendor:
     free: bool = False
     here: bool = False
     least_rows: int = 1
+    most_rows: int | None = None
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     keys: dict[str, str] = field(default_factory=dict[str, str])
     plans: list[Plan] = field(default_factory=list[Plan])
@@ -131,6 +132,7 @@ class ScriptedTuner:
             here=far.here,
             pauses=far.pauses,
             least_rows=far.least_rows,
+            most_rows=far.most_rows,
         )
 
     async def seconds(self, file: TrainingFile, plan: Hyperparameters, base_model: str) -> float | None:

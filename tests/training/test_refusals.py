@@ -67,6 +67,14 @@ async def few_for_the_vendor(here: World, _: pytest.MonkeyPatch) -> dict[str, ob
     return {}
 
 
+async def many_for_the_vendor(here: World, _: pytest.MonkeyPatch) -> dict[str, object]:
+    """Counsel:1 has 20 rows to train on, and vendor takes at most 19: build it again with `max` 19, or train at another
+    vendor.
+    """
+    here.far.most_rows = 19
+    return {}
+
+
 async def refused_by_the_validator(here: World, _: pytest.MonkeyPatch) -> dict[str, object]:
     """vendor would refuse Counsel:2 for an error: the same example is in the other file: training and validation
     share none. Build it again, or mend the file that it came from.
@@ -199,6 +207,7 @@ async def the_same_again(here: World, _: pytest.MonkeyPatch) -> dict[str, object
 REASONS: list[Arrange] = [
     few,
     few_for_the_vendor,
+    many_for_the_vendor,
     refused_by_the_validator,
     unconsented,
     erased,
