@@ -86,7 +86,7 @@ async def told(services: Services, run: Run) -> Answer:
     answer = standing.answer_of(
         run, view.dataset, losses, clock.now(), avatar=view.avatar, picture=picture, about=about
     )
-    return replace(answer, data=run_data(run))
+    return replace(answer, data=run_data(run) | {"held_out": standing.held_out_data(losses)})
 
 
 def _stands(run: Run, where: Elsewhere | None) -> str:

@@ -128,7 +128,7 @@ def loss_of(losses: Sequence[Loss]) -> str:
     """The last losses, and whether the one that matters has begun to rise; empty without any."""
     found: list[str] = []
     for split, name in _SPLITS.items():
-        of = [each for each in losses if each.split == split]
+        of = [each for each in _course(losses) if each.split == split]
         if not of:
             continue
         last = of[-1]
@@ -148,14 +148,52 @@ def memory_of(run: Run) -> str:
     return f"at most {size:.1f} GiB" if size >= 1 else f"at most {max(1, round(size * 1024))} MiB"
 
 
+def kept_of(losses: Sequence[Loss]) -> Loss | None:
+    """What was measured last on the model that is kept: the loss of an epoch that has been told before, told again.
+
+    ``None`` where the model is that of the last step, as far as anybody says.
+    """
+    *others, last = [None, *(each for each in losses if each.split == "validation")]
+    if last is None or last.epoch is None:
+        return None
+    again = any(each and (each.epoch, each.loss) == (last.epoch, last.loss) for each in others)
+    return last if again else None
+
+
+def _course(losses: Sequence[Loss]) -> list[Loss]:
+    """The losses on the way, without the measure at the end."""
+    kept = kept_of(losses)
+    return [each for each in losses if each is not kept]
+
+
 def held_out_of(losses: Sequence[Loss]) -> str:
-    """How often it was right on rows that it was not trained on, at the beginning and now; empty where nobody says."""
-    of = [each for each in losses if each.split == "validation" and each.accuracy is not None]
+    """How often it was right on rows that it was not trained on, at the beginning and in the end; empty where nobody says.
+
+    The end is the model that is kept, which may be one of an earlier epoch.
+    """
+    of = _measured(losses)
     if len(of) < 2:
         return ""
-    return (
-        f"accuracy {of[0].accuracy:.0%} at step {of[0].step:,}, {of[-1].accuracy:.0%} at step {of[-1].step:,}"
-    )
+    first, last = of[0], of[-1]
+    begun = f"accuracy {first.accuracy:.0%} at step {first.step:,}"
+    if last is not kept_of(losses):
+        return f"{begun}, {last.accuracy:.0%} at step {last.step:,}"
+    if not last.epoch:
+        return f"{begun}, {last.accuracy:.0%} in the end: the model that is kept answers as before the first epoch"
+    return f"{begun}, {last.accuracy:.0%} in the end: the model of epoch {last.epoch:g} is kept"
+
+
+def held_out_data(losses: Sequence[Loss]) -> dict[str, float | None] | None:
+    """The same for scripts: shares, 0..1, and the epoch of the model that is kept, where that is told."""
+    of = _measured(losses)
+    if len(of) < 2:
+        return None
+    kept = kept_of(losses)
+    return {"before": of[0].accuracy, "after": of[-1].accuracy, "epoch": kept.epoch if kept else None}
+
+
+def _measured(losses: Sequence[Loss]) -> list[Loss]:
+    return [each for each in losses if each.split == "validation" and each.accuracy is not None]
 
 
 def text_of(run: Run, dataset: str, now: int, about: About) -> str:
@@ -281,7 +319,7 @@ def picture_of(run: Run, losses: Sequence[Loss]) -> File:
     from bot.charts import Line, curve
 
     lines = [
-        Line(name, [(float(each.step), each.loss) for each in losses if each.split == split])
+        Line(name, [(float(each.step), each.loss) for each in _course(losses) if each.split == split])
         for split, name in _SPLITS.items()
     ]
     title = f"Loss of training run {run.number}"

@@ -184,6 +184,52 @@ def test_the_last_losses_and_that_validation_rises() -> None:
     assert figures(run("succeeded", memory_bytes=700 << 20))["Memory"] == "at most 700 MiB"
 
 
+ROSE = [
+    Loss("validation", 1, 3.9, 0.25, 0),
+    Loss("validation", 19, 3.4, 0.45, 1.0),
+    Loss("validation", 37, 3.6, 0.4, 2.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("kept", "text", "data"),
+    [
+        (None, "accuracy 25% at step 1, 40% at step 37", (0.25, 0.4, None)),
+        (
+            Loss("validation", 38, 3.4, 0.45, 1.0),
+            "accuracy 25% at step 1, 45% in the end: the model of epoch 1 is kept",
+            (0.25, 0.45, 1.0),
+        ),
+        (
+            Loss("validation", 38, 3.6, 0.42, 2.0),
+            "accuracy 25% at step 1, 42% in the end: the model of epoch 2 is kept",
+            (0.25, 0.42, 2.0),
+        ),
+        (
+            Loss("validation", 38, 3.9, 0.25, 0),
+            "accuracy 25% at step 1, 25% in the end: the model that is kept answers as before the first epoch",
+            (0.25, 0.25, 0),
+        ),
+    ],
+)
+def test_the_score_is_that_of_the_model_that_is_kept(
+    kept: Loss | None, text: str, data: tuple[float, float, float | None]
+) -> None:
+    losses = [*ROSE, *([kept] if kept else [])]
+    shown = figures(run("succeeded"), losses)
+    assert shown["Held out"] == text
+    assert shown["Loss"] == "3.600 validation at step 37, up from 3.400 at step 19", "the way to the end"
+    assert standing.end_of(run("succeeded"), DATASET, losses=losses).text.endswith(f": {text}.")
+    assert standing.held_out_data(losses) == dict(zip(("before", "after", "epoch"), data, strict=True))
+    assert standing.picture_of(run("succeeded"), losses).data == standing.picture_of(run(), ROSE).data
+
+
+def test_a_vendor_that_measures_twice_in_an_epoch_has_kept_none_of_them() -> None:
+    losses = [*ROSE, Loss("validation", 55, 3.3, 0.5, 2.0)]
+    assert figures(run("succeeded"), losses)["Held out"] == "accuracy 25% at step 1, 50% at step 55"
+    assert standing.kept_of([]) is None
+
+
 def test_checkpoints_are_named_once_they_can_be_used() -> None:
     made = [{"model": "a", "step": 20, "loss": 0.9}, {"model": "b", "step": 40, "loss": 0.8}]
     assert figures(run("succeeded", checkpoints=made))["Checkpoints"] == "2; `/finetune models` lists them"

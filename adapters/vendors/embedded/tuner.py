@@ -26,7 +26,7 @@ from adapters.vendors.base import BadRequest, ModelNotFound, Unavailable
 from adapters.vendors.embedded import lessons as rows
 from adapters.vendors.embedded.artefact import VENDOR, drop_unfinished
 from adapters.vendors.embedded.jobs import ID, Folder, Progress, Task, ended, now, write
-from adapters.vendors.embedded.lessons import LEAST_ROWS, Unfit
+from adapters.vendors.embedded.lessons import LEAST_ROWS, MOST_ROWS, Unfit
 from adapters.vendors.tuning import (
     BaseModel,
     Capabilities,
@@ -140,6 +140,7 @@ class EmbeddedTuner:
             pauses=True,
             checkpoints=True,
             least_rows=LEAST_ROWS,
+            most_rows=MOST_ROWS,
             notice=_NOTICE,
         )
 
@@ -190,6 +191,8 @@ class EmbeddedTuner:
         """The losses by step, in nats: how hard it is for a question to find the reply and the questions like it.
 
         Step 1 is before training: the base model with the same rows. The accuracy on the validation rows is hit@1 (exam.py).
+        The last point of a job that succeeded is of the model that is kept, with the epoch that it is of: that before the
+        losses rose, or 0 where training did not help.
         """
         told = await self._away(lambda: self._folder(job_id).lines("metrics.jsonl"))
         return [

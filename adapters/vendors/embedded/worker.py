@@ -159,20 +159,33 @@ class Work:
             )
         self._folder.note(told[0].upper() + told[1:])
         made = self._made(course, road.best, before, after)
-        if after.first < before.first:
-            final = course.untrained(self._task.model, made)
-            self._folder.note(
-                "Training did not help, hit@1 fell: the model answers from its rows by the base model's own likeness.",
-                "warning",
-            )
-        else:
+        name = f"embedded:{self._task.model}"
+        helped = after.first >= before.first
+        if helped:
             final = replace(best, name=self._task.model, made=made)
-            if after.first == before.first:
-                self._folder.note("Training did not help: hit@1 is what it was before.", "warning")
+        else:
+            final = course.untrained(self._task.model, made)
         artefacts.save(final, self._models)
-        self._folder.note(f"The model is embedded:{self._task.model}, of epoch {road.best}.")
+        self._measured(course, road, road.best if helped else 0, (after if helped else before).hit)
+        # The last event is what is told last: what came of it.
+        if after.first > before.first:
+            self._folder.note(f"The model is {name}, of epoch {road.best}.")
+        elif helped:
+            same = "Training did not help: hit@1 is what it was before."
+            self._folder.note(f"{same} The model is {name}, of epoch {road.best}.", "warning")
+        else:
+            fell = "Training did not help, hit@1 fell:"
+            self._folder.note(
+                f"{fell} {name} answers from its rows by the base model's own likeness.", "warning"
+            )
         self._tell(state="succeeded", done=1.0, ends_at=None, model=self._task.model)
         self._state.unlink(missing_ok=True)
+
+    def _measured(self, course: Course, road: Road, epoch: int, hit: float) -> None:
+        """One more point after all others: how the model does that is kept, which is that of ``epoch``."""
+        told = self._folder.lines("metrics.jsonl")
+        held = [line["loss"] for line in told if line["split"] == "validation" and line["epoch"] == epoch]
+        self._folder.point(road.epoch * course.batches + 2, "validation", held[-1], hit, epoch)
 
     def _before(self, course: Course) -> Marks:
         if self._base_marks is None:

@@ -32,7 +32,7 @@ from adapters.vendors.embedded.course import Course, split
 from adapters.vendors.embedded.course import Plan as CoursePlan
 from adapters.vendors.embedded.exam import exam, measure
 from adapters.vendors.embedded.jobs import Folder
-from adapters.vendors.embedded.lessons import Lesson, Unfit, lesson, read
+from adapters.vendors.embedded.lessons import Lesson, Unfit, check, lesson, read
 from adapters.vendors.embedded.model import Loaded
 from adapters.vendors.embedded.text import Lexicon
 from adapters.vendors.embedded.tuner import EmbeddedTuner, tuner
@@ -266,7 +266,14 @@ async def test_a_job_says_what_it_brought_and_its_model_answers(tmp_path: Path) 
     assert held[0].step == 1
     assert held[-1].accuracy is not None
     assert held[0].accuracy is not None
-    assert held[-1].accuracy >= held[0].accuracy
+    made_with = load(bench.data / "models" / f"{end.model}.json").made
+    assert held[-1].accuracy > held[0].accuracy
+    assert held[-1].epoch == made_with["epoch"], "the last point is of the model that is kept"
+    assert made_with["hit@1"] == {
+        "before": round(held[0].accuracy, 4),
+        "after": round(held[-1].accuracy, 4),
+    }
+    assert end.checkpoints[-1].loss == pytest.approx(held[-1].loss, abs=1e-6)
     assert not (folder_of(bench.data, job).path / "state.npz").exists()
 
     model = chat_model(bench.data / "models")
@@ -296,8 +303,18 @@ async def test_no_gain_is_told(tmp_path: Path) -> None:
     job = await made.create(await plan(made, tmp_path, train, held))
     bench.hands.finish(job.id)
     warnings = [event.message for event in await made.events(job.id) if event.level == "warning"]
-    assert (await made.poll(job.id)).status == "succeeded"
-    assert any(message.startswith("Training did not help") for message in warnings)
+    end = await made.poll(job.id)
+    assert end.status == "succeeded"
+    assert any(message.startswith("Training did not help") and end.model in message for message in warnings)
+
+
+async def test_more_rows_than_it_takes_are_told_before_a_job_is_created(tmp_path: Path) -> None:
+    can = await EmbeddedBench(tmp_path).tuner().capabilities()
+    assert can.most_rows is not None
+    lessons = [Lesson(f"q{number}", "a") for number in range(can.most_rows)]
+    check(lessons)
+    with pytest.raises(Unfit, match="are the most"):
+        check([*lessons, Lesson("one more", "a")])
 
 
 async def test_a_job_is_created_once_for_a_key(tmp_path: Path) -> None:
