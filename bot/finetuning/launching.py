@@ -356,7 +356,9 @@ def _ask_again(services: Services, call: Call, order: Order, why: Confirm) -> An
     args = _args(call, order, why.base_model, anyway=True)
     button = Button("Launch it all the same", "finetune launch", args, "danger")
     text, ok = _asking(services, str(why), "--yes --anyway")
-    return Answer(text, buttons=(button,), ok=ok, data={"run": None, "confirm": str(why)})
+    # What a script is to add is said already.
+    buttons = () if call.local and not services.interactive else (button,)
+    return Answer(text, buttons=buttons, ok=ok, data={"run": None, "confirm": str(why)})
 
 
 def _asking(services: Services, question: str, options: str) -> tuple[str, bool]:

@@ -171,6 +171,16 @@ async def test_a_model_that_ends_soon_wants_a_second_yes(theatre: Theatre, far: 
     assert len(far.plans) == 1
 
 
+async def test_a_script_reads_what_to_add_for_a_model_that_ends_soon(theatre: Theatre, far: Vendor) -> None:
+    far.models = (BaseModel(BASE, ("sft",), shutdown_date="2026-12-24"),)
+    object.__setattr__(theatre.services, "interactive", False)
+    order: dict[str, Any] = {"dataset": "Counsel", "vendor": "vendor", "who": ADA, "local": True}
+    answer = await give(theatre, "launch", confirmed=True, **order)
+    assert answer.text.endswith("Nothing was launched; add `--yes --anyway` to say so.")
+    assert (answer.ok, answer.buttons) == (False, ())
+    assert (await give(theatre, "launch", confirmed=True, anyway=True, **order)).ok
+
+
 async def test_an_offer_is_taken_after_a_restart_as_it_was_made(
     theatre: Theatre, tmp_path: Path, far: Vendor, hands: Hands
 ) -> None:
