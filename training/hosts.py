@@ -16,7 +16,7 @@ from typing import Final
 
 from storage import clock, ids, moments, run_history, runs
 from storage.database import Database, Tx
-from storage.runs import Run
+from storage.runs import Illegal, Run
 from training.desk import said
 
 BEAT_MS: Final = 60_000
@@ -111,4 +111,7 @@ async def give_up(database: Database, run: Run, here: str) -> Run | None:
         run_history.add_events(tx, run.id, [said(f"Given up: {why}", "warning")])
         return changed
 
-    return await database.write(write)
+    try:
+        return await database.write(write)
+    except Illegal:
+        return None  # its host was there after all, and has just ended it
