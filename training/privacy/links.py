@@ -17,6 +17,12 @@ _UNSPACED_ANY = re.compile(f"[{_UNSPACED}]")
 _ASCII_HOST = re.compile(rf"@(?:[A-Za-z0-9-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}(?=[{_UNSPACED}])")
 _HOST = re.compile(r"@((?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_][\w-]{1,23})")
 
+_DISGUISED = re.compile(
+    r"(?i)(?<![\w.+-])([\w.+-]{1,64}) ?[\[(]at[\])] ?"
+    r"([^\W_][\w-]{0,62}(?:(?: ?[\[(](?:dot|punkt|\.)[\])] ?|\.)[^\W_][\w-]{0,62}){1,6})"
+)
+_DOT_SIGN = re.compile(r"(?i) ?[\[(](?:dot|punkt|\.)[\])] ?")
+
 LINK = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+-]{1,14}://[^\s<>\"`{}|\\^\[\]\u200b]{1,4000}")
 _AUTHORITY = re.compile(r"([A-Za-z][A-Za-z0-9+-]{1,14})://(?:([^\s/?#@]*)@)?([^\s/?#]*)([^\s]*)")
 # Query parameters that let whoever holds the link in: names used by S3, GCS, Azure, OAuth and what people make themselves.
@@ -64,6 +70,13 @@ _ADDRESS_CUE = re.compile(
 )
 # The rest of a sentence, behind what would be its first word: ".it was", ".in 2007", ".it's", ".as, always".
 _SENTENCE = re.compile(r"[ \u00a0][\w\"'(]|['’,]")
+
+
+def disguised(text: str) -> Iterator[Span]:
+    """E-mail addresses as people hide them: ``ann [at] example [dot] org``, with the placeholder of ann@example.org."""
+    for match in _DISGUISED.finditer(text):
+        host = _DOT_SIGN.sub(".", match[2])
+        yield Span(match.start(), match.end(), "email", f"{match[1]}@{host}".lower())
 
 
 def emails(text: str) -> Iterator[Span]:

@@ -24,11 +24,11 @@ _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \n.-]?[A-Za-z0-9]){11,
 # Letters and digits of alphabets that put spaces between words.
 _GLUE = r"0-9A-Za-z_\u00aa-\u058f"
 _CARD = re.compile(
-    rf"(?<![{_GLUE}])(?<!\d[.,])(?<![$€£+-])(?:"
-    r"\d{4}([ .\n-])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|"  # 16 to 19
+    rf"(?<![{_GLUE}])(?<!\d\.)(?<!(?<!\d{{11}})\d,)(?<![$€£+-])(?:"
+    r"(\d{4}(?:[ .\n-]{1,2}\d{4}){3})(?:[ .-]\d{1,3}(?!\d))?|"  # 16 to 19
     r"\d{4}([ .-])\d{6}\2\d{4,5}|"  # Diners, American Express
     r"\d{4}([ .-])\d{4}\3\d{4}\3\d{1,3}|"  # 13 to 15
-    rf"\d{{12,19}})(?![{_GLUE}])(?![.,]\d)"
+    rf"\d{{12,19}})(?![{_GLUE}])(?!\.\d)(?!,\d(?!\d{{11}}))"
 )
 # The first digits that the networks own: Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay, Maestro.
 _BRAND = re.compile(
@@ -124,7 +124,7 @@ def cards(text: str, first: int = 0) -> Iterator[Span]:
     while match := _CARD.search(text, at):
         end = match.end()
         at = match.start() + 4 if not match.group()[:5].isdigit() else end  # the next group may begin one
-        for stop in (end, match.start() + 19) if match[1] else (end,):
+        for stop in (end, match.end(1)) if match[1] else (end,):
             value = re.sub(r"\D", "", text[match.start() : stop])
             if stop <= end and luhn(value) and _is_card(text, match.start(), value):
                 yield Span(match.start(), stop, "card", value)

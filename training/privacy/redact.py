@@ -99,8 +99,11 @@ def _claims(text: str, names: Names, every: bool) -> Iterator[Span]:
         yield from links.emails(text)
     if digits:
         yield from secrets.tokens(text)
-    if secrets.announced(text.lower()):
+    lowered = text.lower()
+    if secrets.announced(lowered):
         yield from secrets.keyed(text)
+    if "[at]" in lowered or "(at)" in lowered:
+        yield from links.disguised(text)
     if links.DOT.search(text):
         yield from links.domains(text, every)
     if digit is not None:

@@ -38,7 +38,8 @@ PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # A name that says what follows, as in settings, JSON, headers and talk; "my password is …" too.
 KEYED = re.compile(
     r"""(?<![A-Za-z])(?P<key>
-        pass(?:word|wd|phrase|code|wort)s? | pwd? | mot\sde\spasse | kennwort | contrase[ñn]a | senha | wachtwoord | lösenord
+        pass(?:word|wd|phrase|code|wort)?s? | pin(?:[ -]?code)? | pwd? | mot\sde\spasse
+      | kennwort | contrase[ñn]a | senha | wachtwoord | lösenord
       | hasło | jelszó | heslo | parola | salasana | пароль | パスワード | 密[码碼] | 비밀번호
       | (?:api|access|secret|private|signing|encryption|auth)[ _-]?keys?
       | (?:client|app|signing|shared)[ _-]?secret | secret | token | authorization | bearer
@@ -47,12 +48,28 @@ KEYED = re.compile(
     (?:(?P<quote>["'`])(?P<quoted>[^"'`\n\[\]]{3,200})(?P=quote)|["'`]?(?P<value>[^\s"'`,;<>\[\]{}()]{3,200}))""",
     re.VERBOSE | re.IGNORECASE,
 )
-_KEYWORDS = ("pass", "pwd", "secret", "token", "key", "authoriz", "bearer")
+_KEYWORDS = ("pass", "pwd", "secret", "token", "key", "authoriz", "bearer", "phrase")
 # These people write before a colon.
-_LABELS = ("pw:", "kennwort", "contrase", "senha", "wachtwoord", "heslo", "parola", "salasana")
+_LABELS = (
+    "pw:",
+    "pin:",
+    "pin code",
+    "kennwort",
+    "contrase",
+    "senha",
+    "wachtwoord",
+    "heslo",
+    "parola",
+    "salasana",
+)
 _LABELS_ELSEWHERE = ("lösenord", "hasło", "jelszó", "пароль", "パスワード", "密码", "密碼", "비밀번호")
 _PASSWORDS = re.compile(
     r"(?!(?:api|access|secret|private|sign|encr|auth|client|app|shared|token|bearer))", re.IGNORECASE
+)
+# The words that restore a purse of coins.
+_SEED = re.compile(
+    r"(?i)(?:seed|recovery|mnemonic|secret|backup) phrase(?: is)?[ \t]{0,2}[:=]?\s{0,2}[\"'`]?"
+    r"(?P<value>(?:[a-z]{3,8}[ ,\n]{1,2}){11,23}[a-z]{3,8})\b"
 )
 _CURL = re.compile(
     r"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,64}:(?P<value>[^\s\"'\[\]]{3,200})"
@@ -103,6 +120,8 @@ def keyed(text: str) -> Iterator[Span]:
         if _is_secret(match["key"], sign, value, group == "quoted"):
             start = match.start(group)
             yield Span(start, start + len(value), "secret", value)
+    for match in _SEED.finditer(text):
+        yield Span(match.start("value"), match.end("value"), "secret", match["value"])
 
 
 def given(text: str) -> Iterator[Span]:
@@ -125,6 +144,8 @@ def _is_secret(key: str, sign: str, value: str, quoted: bool) -> bool:
     if _PASSWORDS.match(key):
         if assigned or (quoted and sign):
             return True
+        if key.lower() == "pass":  # "PASS: test_login", "pass: src/app.ts"
+            return sign == ":" and mixed and not marks and "." not in value
         return bool(sign) and (mixed or (marks and letters) or (digits and len(value) >= 4))
     if assigned or sign == ":":
         return mixed and len(value) >= 8
