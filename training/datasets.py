@@ -146,7 +146,6 @@ class _Building:
         await self._progress("Looking for duplicates", _COLLECTED)
         kept = await self._choose()
         self._duplicates.close()
-        give_back()
         kept = await self._check(kept)
         # Its languages take a second or two to name, in which the rows are frozen.
         reporting = asyncio.create_task(self._reports(kept))
@@ -166,6 +165,7 @@ class _Building:
         hash_ = self._hash(kept, validation)
         places = np.flatnonzero(kept)[sampled(sum(sizes), hash_)]
         samples = tuple(self._staging.rows_at(places))
+        give_back()  # from here on another process needs its share
         wanted = sum(sizes) > 0 and not self._order.dry_run
         dataset = await self._known(hash_) if wanted else None
         new = wanted and dataset is None
