@@ -3,17 +3,20 @@
     python -m benchmarks.embedded_tuning [DATA] [--rows N ...]
 
 DATA (default ../shared/data) holds retrieval_dev.jsonl and conversations.jsonl. *Before* is embedded:base that has the same
-rows to answer from, *after* the trained model; both answer alone, without examples shown to them. Three trainings, none of
+rows to answer from, *after* the trained model; both answer alone, without examples shown to them. Four trainings, none of
 which sees a question that it is asked:
 
 - intents: examples of retrieval_dev.jsonl, each answered by its intent (N of each, as an avatar of that age would have);
   asked are its queries. Those out of scope are asked as well: they should be left unanswered.
+- few topics: the same with two or three intents alone, over several draws of them; out of scope are also the queries of all
+  other intents, which are asked in the same way as those that are taught.
 - paraphrases: conversations whose first message has a title; trained on what follows the title, asked by the title.
 - open talk: whole conversations, a tenth of them held out by a hash of their id. No reply is ever given twice, so a
   question has to find its own reply among twenty.
 
-The numbers of epochs, the rate, the size and the prior mix were chosen while looking at these figures; nothing else was.
-Exits 1 when hit@1 does not rise everywhere.
+The numbers of epochs, the rate, the size and the prior mix were chosen while looking at these figures, and so was, on other
+draws of few topics, how the constant of the mix is found (blend.levelled); none of the lines asked here is among those that
+it is found with. Exits 1 when hit@1 does not rise where it can.
 """
 
 from __future__ import annotations
@@ -72,6 +75,17 @@ def intents(rows: Sequence[dict[str, Any]], each: int) -> Trial:
     held = [Lesson(row["text"], row["label"]) for row in rows if row["kind"] == "query" and row["gold"]]
     strange = tuple(row["text"] for row in rows if row["kind"] == "query" and not row["gold"])
     return Trial(f"intents, {each or 'all'} each", once(train), once(held), strange)
+
+
+def few(rows: Sequence[dict[str, Any]], topics: int, each: int, draw: int) -> Trial:
+    """``each`` examples of ``topics`` intents, drawn; all other queries are strange."""
+    chance = random.Random(SEED + draw)
+    labels = sorted({row["label"] for row in rows if row["kind"] == "example"})
+    chosen = chance.sample(labels, topics)
+    kept = [row for row in rows if row["label"] in chosen]
+    known = intents(kept, each)
+    strange = tuple(row["text"] for row in rows if row["kind"] == "query" and row["label"] not in chosen)
+    return Trial(f"{topics} topics, draw {draw}", known.train, known.held, strange)
 
 
 def paraphrases(rows: Sequence[dict[str, Any]]) -> Trial:
@@ -133,7 +147,7 @@ def train(trial: Trial) -> tuple[Marks, Marks, int, int, int, float, float]:
 
 
 def main() -> int:
-    """Print the table; the exit code says whether hit@1 rose everywhere."""
+    """Print the table; the exit code says whether hit@1 rose wherever it was below 1."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -147,24 +161,25 @@ def main() -> int:
         return 2
     dev, conversations = (read(options.data / f"{name}.jsonl") for name in ("retrieval_dev", "conversations"))
     trials = [*(intents(dev, each) for each in options.rows), paraphrases(conversations), talk(conversations)]
+    trials += [few(dev, topics, 30, draw) for topics in (2, 3) for draw in range(1, 4)]
     print(
-        f"{'':<20}{'rows':>6}{'asked':>7}{'hit@1':>15}{'hit@8':>15}{'answered (right)':>26}{'out of scope':>16}"
+        f"{'':<20}{'rows':>6}{'asked':>7}{'hit@1':>15}{'hit@8':>15}{'answered (right)':>26}{'out of scope':>18}"
         f"{'epochs':>8}{'seconds':>9}{'of CPU':>8}"
     )
     rose = True
     for trial in trials:
         before, after, wild, tame, epochs, seconds, cpu = train(trial)
-        rose &= after.first > before.first
+        rose &= after.first > before.first or before.first == before.asked
         answered = f"{before.answered} ({before.right}) > {after.answered} ({after.right})"
         print(
             f"{trial.name:<20}{len(trial.train):>6}{before.asked:>7}"
             f"{before.first / before.asked:>8.3f} >{after.first / after.asked:.3f}"
             f"{before.eight / before.asked:>8.3f} >{after.eight / after.asked:.3f}"
             f"{answered if before.answered or after.answered else '-':>26}"
-            f"{f'{wild} > {tame} of {len(trial.strange)}' if trial.strange else '-':>16}"
+            f"{f'{wild} > {tame} of {len(trial.strange)}' if trial.strange else '-':>18}"
             f"{epochs:>8}{seconds:>9.1f}{cpu:>8.1f}"
         )
-    print("\nhit@1 rose everywhere." if rose else "\nhit@1 did not rise everywhere.")
+    print("\nhit@1 rose wherever it could." if rose else "\nhit@1 did not rise everywhere.")
     return 0 if rose else 1
 
 

@@ -137,6 +137,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--on", choices=("terminal", "discord", "slack"), default="terminal")
     parser.add_argument("--curve", type=Path)
     chosen = parser.parse_args(arguments)
+    if chosen.curve is not None and chosen.on == "terminal":
+        parser.error("--curve keeps a picture, and the terminal shows none: add --on discord or --on slack")
     with TemporaryDirectory(prefix="understudy-story-") as folder:
         if chosen.on != "terminal":
             asyncio.run(_in_chat(chosen.on, chosen.curve, Path(folder)))
