@@ -185,6 +185,22 @@ async def test_a_clock_that_goes_back_holds_nothing_up(database: Database, hands
     assert await claimed(database, hands, "a") == []
 
 
+async def test_whoever_does_not_live_to_take_a_step_leaves_the_run_due(
+    database: Database, hands: Hands
+) -> None:
+    """Also after the clock went back, when it is not due by its time."""
+    stage = await set_stage(database)
+    run = await made(database, stage)
+    await change(database, run, next_at=hands.now + HOUR)
+    hands.now -= 24 * HOUR
+    assert await claimed(database, hands, "gone") == [run.number]
+    hands.now += LEASE + 1
+    assert await claimed(database, hands, "a") == [run.number]
+    await change(database, run, "a", next_at=hands.now + HOUR)
+    hands.now += LEASE + 1
+    assert await claimed(database, hands, "b") == []
+
+
 async def test_many_who_claim_at_once_share_the_runs(database: Database, hands: Hands) -> None:
     stage = await set_stage(database)
     every = [(await made(database, stage)).number for _ in range(8)]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adapters.platforms.base import UserError
@@ -127,6 +127,7 @@ class Play:
 @pytest.mark.timeout(240)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTIONS)
+@example([("wait", -90 * 24 * HOUR), ("stop",), ("stop",)])
 def test_whatever_happens_there_is_one_job_and_one_end(
     empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[object, ...]]
 ) -> None:
