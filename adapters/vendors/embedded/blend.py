@@ -64,7 +64,10 @@ class Probe:
         self._bags = [bag(one.question) for one in questions]
         weighed = [words[0].weighed(one) for one in self._bags]
         self._words = [np.stack([side.against(one) for side in words], axis=1) for one in weighed]
-        self._right = [np.array([pair.key == one.key for pair in pairs], dtype=np.bool_) for one in questions]
+        keys = [pair.key for pair in pairs]
+        self._right = [
+            np.array([key == own for key in keys], dtype=np.bool_) for own in (q.key for q in questions)
+        ]
         self._open = np.ones((len(questions), len(pairs)), dtype=np.bool_)
         if itself is not None:
             self._open[np.arange(len(questions)), list(itself)] = False
