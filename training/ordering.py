@@ -131,6 +131,7 @@ class Orders:
         found = [
             *refusals.rows_refused(dataset, order.vendor, rows, *least, exported),
             *refusals.too_many(dataset, order.vendor, rows, can.most_rows),
+            *refusals.out_of_range(order.hyperparameters, order.vendor, can.ranges),
             *([end] if ended else []),
             *refusals.the_same(dataset, order.vendor, base.name, wanted, going),
             *refusals.over_limits(self._limits, reckoned.training, spent, going),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from adapters.vendors.tuning import BaseModel
+from adapters.vendors.tuning import BaseModel, Hyperparameters
 from storage import clock
 from storage.datasets import Dataset
 from storage.runs import Run, Totals
@@ -107,6 +107,14 @@ def too_many(dataset: Dataset, vendor: str, rows: int, most: int | None) -> list
         return []
     todo = f"build it again with `max` {most:,}, or train at another vendor"
     return [f"{title(dataset)} has {rows:,} rows to train on, and {vendor} takes at most {most:,}: {todo}."]
+
+
+def out_of_range(
+    chosen: Hyperparameters, vendor: str, ranges: Mapping[str, tuple[float, float]]
+) -> list[str]:
+    """That the vendor does not train with such numbers."""
+    found = chosen.outside(ranges)
+    return [f"{vendor} does not train so: {'; '.join(found)}."] if found else []
 
 
 def wrong_method(dataset: Dataset, vendor: str, methods: Sequence[str], others: Sequence[str]) -> str:

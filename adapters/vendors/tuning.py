@@ -43,8 +43,9 @@ class Capabilities:
     ``formats`` names, for each method, the format of training/formats.py in which it takes rows. ``free`` is True where
     nobody is paid, ``here`` where jobs are on the machine that asks, so that no other one can ask after them. ``pauses``,
     ``checkpoints`` and ``cancels`` say what else it knows. ``least_rows`` is the fewest rows that it trains on, and
-    ``most_rows`` the most, where there is such a limit. ``notice`` is one sentence that everybody who launches there
-    should read, empty without one.
+    ``most_rows`` the most, where there is such a limit. ``ranges`` holds the least and the most of the hyperparameters that
+    are limited, by their names in ``Hyperparameters``. ``notice`` is one sentence that everybody who launches there should
+    read, empty without one.
     """
 
     methods: tuple[Method, ...]
@@ -57,6 +58,7 @@ class Capabilities:
     cancels: bool = True
     least_rows: int = 1
     most_rows: int | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     notice: str = ""
 
 
@@ -73,6 +75,16 @@ class Hyperparameters:
     learning_rate: float | None = None
     beta: float | None = None
     seed: int = 42
+
+    def outside(self, ranges: Mapping[str, tuple[float, float]]) -> list[str]:
+        """Which of these are not within ``ranges`` (see ``Capabilities``), each in a few words for people."""
+        found: list[str] = []
+        for name, (least, most) in ranges.items():
+            chosen = getattr(self, name)
+            if chosen is not None and not least <= chosen <= most:
+                word = name.replace("_", " ")
+                found.append(f"{word} {chosen:,}, which must be from {least:,} to {most:,}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

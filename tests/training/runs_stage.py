@@ -79,6 +79,7 @@ class Vendor:
     here: bool = False
     least_rows: int = 1
     most_rows: int | None = None
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     keys: dict[str, str] = field(default_factory=dict[str, str])
     plans: list[Plan] = field(default_factory=list[Plan])
@@ -133,6 +134,7 @@ class ScriptedTuner:
             pauses=far.pauses,
             least_rows=far.least_rows,
             most_rows=far.most_rows,
+            ranges=far.ranges,
         )
 
     async def seconds(self, file: TrainingFile, plan: Hyperparameters, base_model: str) -> float | None:

@@ -75,6 +75,12 @@ async def many_for_the_vendor(here: World, _: pytest.MonkeyPatch) -> dict[str, o
     return {}
 
 
+async def out_of_range(here: World, _: pytest.MonkeyPatch) -> dict[str, object]:
+    """vendor does not train so: epochs 99, which must be from 1 to 50; learning rate 5.0, which must be from 0.1 to 2."""
+    here.far.ranges = {"epochs": (1, 50), "batch_size": (1, 256), "learning_rate": (0.1, 2)}
+    return {"hyperparameters": Hyperparameters(epochs=99, learning_rate=5.0)}
+
+
 async def refused_by_the_validator(here: World, _: pytest.MonkeyPatch) -> dict[str, object]:
     """vendor would refuse Counsel:2 for an error: the same example is in the other file: training and validation
     share none. Build it again, or mend the file that it came from.
@@ -208,6 +214,7 @@ REASONS: list[Arrange] = [
     few,
     few_for_the_vendor,
     many_for_the_vendor,
+    out_of_range,
     refused_by_the_validator,
     unconsented,
     erased,

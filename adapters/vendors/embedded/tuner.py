@@ -47,6 +47,7 @@ BASE: Final = "base"
 EPOCHS: Final = 12
 BATCH: Final = 64
 RATE: Final = 0.04
+RANGES: Final = {"epochs": (1, 200), "batch_size": (4, 1_024), "learning_rate": (0.0001, 1)}
 MOST_STARTS: Final = 3
 
 _NOTICE: Final = (
@@ -141,6 +142,7 @@ class EmbeddedTuner:
             checkpoints=True,
             least_rows=LEAST_ROWS,
             most_rows=MOST_ROWS,
+            ranges=RANGES,
             notice=_NOTICE,
         )
 
@@ -297,9 +299,8 @@ class EmbeddedTuner:
         chosen = plan.hyperparameters
         epochs, batch = chosen.epochs or EPOCHS, chosen.batch_size or BATCH
         rate = chosen.learning_rate or RATE
-        if not (1 <= epochs <= 200 and 4 <= batch <= 1_024 and 0 < rate <= 1 and chosen.seed >= 0):
-            text = "The embedded model trains for 1 to 200 epochs, in batches of 4 to 1,024, at a rate of at most 1"
-            raise BadRequest(text, vendor=VENDOR)
+        if wrong := chosen.outside(RANGES):
+            raise BadRequest(f"The embedded model cannot train so: {'; '.join(wrong)}", vendor=VENDOR)
         train = self._uploaded(plan.train, "train")
         validation = self._uploaded(plan.validation, "validation") if plan.validation else None
         try:

@@ -34,6 +34,8 @@ from adapters.vendors.tuning import (
 
 METHODS: Final[tuple[Method, ...]] = ("sft", "dpo")
 LEAST_ROWS: Final = 10
+# As OpenAI's API description has them; it names no limits for the multiplier of the learning rate.
+_RANGES: Final = {"epochs": (1, 50), "batch_size": (1, 256)}
 
 _FORMATS: Final[Mapping[Method, str]] = {"sft": "openai-sft", "dpo": "openai-dpo"}
 _NOTICE: Final = (
@@ -119,6 +121,7 @@ class OpenAITuner:
             pauses=self._official or self._azure,
             checkpoints=True,
             least_rows=LEAST_ROWS,
+            ranges=_RANGES if self._official or self._azure else {},
             notice=_NOTICE if self._official else _AZURE_NOTICE if self._azure else "",
         )
 

@@ -372,7 +372,7 @@ async def test_what_cannot_be_trained_is_refused_in_one_sentence(tmp_path: Path,
     words = {
         "few": "9 different rows",
         "broken": "Line 25",
-        "epochs": "1 to 200 epochs",
+        "epochs": "from 1 to 200",
         "gone": "no uploaded",
     }
     assert words[change] in str(caught.value)
