@@ -17,7 +17,6 @@ from adapters.platforms.slack.hearing import Hearing
 from adapters.platforms.slack.places import PLATFORM
 from adapters.platforms.slack.replies import SlackReply
 from adapters.platforms.slack.sending import Recent, Wire
-from adapters.platforms.slack.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -35,7 +34,6 @@ class Events:
         self._wire = wire
         self._host = host
         self._seen = Recent(_EVENTS)
-        self._turnstile = Turnstile()
         self._busy: set[asyncio.Task[Any]] = set()
         self._closing = False
         door.hand("message", self._listener("message", self.on_message))
@@ -52,7 +50,6 @@ class Events:
 
     async def on_message(self, event: Event) -> None:
         """Somebody said something."""
-        await self._turnstile.through()
         await self.hearing.hear(event)
 
     async def on_opened(self, event: Event) -> None:
