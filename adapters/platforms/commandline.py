@@ -248,6 +248,7 @@ def _unknown_param(command: Command, name: str, style: Style) -> str:
 
 def _assign(command: Command, source: _Source, style: Style) -> Values:
     given: Values = {}
+    before: Param | None = None
     while (word := source.word()) is not None:
         name, value = source.named(word, command)
         param = _param(command, name) if name else _next_open(command, given)
@@ -262,8 +263,22 @@ def _assign(command: Command, source: _Source, style: Style) -> Values:
             source.back()
             given[param.name] = convert(param, source.rest(command), style)
         else:
-            given[param.name] = convert(param, word.text, style)
+            given[param.name] = _bare(param, word, style, given, before)
+        before = param if name and param.kind == "text" else None
     return complete_values(command, given, style)
+
+
+def _bare(param: Param, word: Word, style: Style, given: Values, before: Param | None) -> Value:
+    """A value without a name; one that does not fit may be the rest of the named one ``before`` it."""
+    try:
+        return convert(param, word.text, style)
+    except UserError as error:
+        if before is None or word.quoted or style is not CHAT:
+            raise
+        whole = f'{before.name}:"{_short(f"{given[before.name]} {word.text}")}"'
+        raise UserError(
+            f"{error} Or is it one value: `{whole}`? Put quotes around a value with spaces."
+        ) from None
 
 
 def _next_open(command: Command, given: Values) -> Param | None:

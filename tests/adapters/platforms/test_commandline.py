@@ -156,6 +156,10 @@ def test_shell_grammar(words: list[str], command: Command, values: dict[str, Any
         ("/avatar create", "`/avatar create` needs `name:` (the avatar's name): `/avatar create name:… ["),
         ('/avatar use "Bob', 'The quote that begins at "Bob is not closed.'),
         ("/avatar create a b sirious", "`kind:` is one of Serious, Funny, not `sirious`."),
+        (
+            "/avatar create prompt:Me name:Bob Builder",
+            '`kind:` is one of Serious, Funny, not `Builder`. Or is it one value: `name:"Bob Builder"`? Put quotes',
+        ),
         ("/avatar create a bound:maybe", "`bound:` is yes or no, not `maybe`."),
         ("/rate five", "`stars:` is a whole number from 1 to 5, not `five`."),
         ("/rate 6", "`stars:` is a number from 1 to 5, and `6` is not."),
