@@ -17,6 +17,7 @@ import bot.lean  # noqa: F401  # pyright: ignore[reportUnusedImport] - before an
 from adapters.platforms.base import Answer, Call, Command, Param, UserError
 from adapters.platforms.commandline import command_help, parse
 from adapters.platforms.usage import SHELL
+from bot.collector import loading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +71,8 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    if argv is None:
+        loading()
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -1,4 +1,7 @@
-"""Datasets that are being built: each in a process of its own, told of where it was ordered, and stopped on demand."""
+"""Datasets that are being built: each in a process of its own, told of where it was ordered, and stopped on demand.
+
+The tables of datasets are loaded when there is one to build: whoever only talks does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,10 @@ import structlog
 
 from adapters.platforms.base import Progress, UserError
 from bot.settings import Configuration
-from storage import clock, datasets, ids
+from storage import clock, ids
 from storage.database import Database, Tx
 from storage.errors import StorageError
 from training.environment import environment
-from training.freezing import discard
 
 if TYPE_CHECKING:
     from training.datasets import Built, Order
@@ -111,6 +113,9 @@ class Builds:
                 await self._sweep()
 
     async def _sweep(self) -> None:
+        from storage import datasets
+        from training.freezing import discard
+
         begun = clock.now() - _GONE_MS
         for number in await self._database.read(lambda tx: datasets.abandoned(tx, begun)):
             await discard(self._database, number)
@@ -138,6 +143,8 @@ class Builds:
 
     async def _clear(self, order: Order) -> None:
         """Take away what a process had written that was stopped or killed, finished or not."""
+        from storage import datasets
+        from training.freezing import discard
 
         def hide(tx: Tx) -> int | None:
             number = datasets.number_of(tx, order.id)
@@ -196,6 +203,7 @@ class Builds:
         return end, code
 
     async def _built(self, data: Mapping[str, Any]) -> Built:
+        from storage import datasets
         from training.datasets import Built
         from training.rows import from_json
 

@@ -1,4 +1,4 @@
-"""How Python's garbage collector works in a process that serves for months.
+"""How Python's garbage collector works: while the program loads, and in a process that serves for months.
 
 Most of what such a process holds stays: modules, types, settings, tables. A full collection walks through all of it, a tenth
 of a second and more in which nobody is answered, and under load one comes every few seconds. What is frozen is passed over.
@@ -13,6 +13,18 @@ from typing import Final
 
 # Replies come and go by the hundred and hold few cycles: usual are 700, 10 and 10.
 _THRESHOLDS: Final = (10_000, 20, 20)
+
+
+def loading() -> None:
+    """Look for nothing while the program loads, which makes no garbage and takes a tenth longer with looking."""
+    gc.disable()
+
+
+def loaded() -> None:
+    """Look again; what was loaded is passed over from now on."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

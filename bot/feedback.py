@@ -21,7 +21,6 @@ from storage.conversations import Conversation
 from storage.database import Database, Tx
 from storage.examples import NewExample
 from storage.exchanges import Exchange
-from storage.forgetting import withdraw_words
 from storage.people import Author, Person
 from storage.ratings import MarkEvent, Rating
 from storage.workspaces import Workspace
@@ -196,14 +195,6 @@ class Feedback:
     async def relearn(self, person: Person, since: int) -> int:
         """Derive what this person's consent covers now; how many rated exchanges were looked at."""
         return await self._database.write(lambda tx: learning.relearn(tx, person.id, since, self._rules))
-
-    async def unlearn(self, person: Person) -> int:
-        """Withdraw every example and delete every preference with this person's words; how many there were.
-
-        ``storage.people.withdraw_consent`` does so by itself; this mends what an earlier version may have left.
-        """
-        taken = await self._database.write(lambda tx: withdraw_words(tx, person.id))
-        return taken.examples + taken.preferences
 
 
 def _due(tx: Tx, workspace: Workspace, person: Person) -> bool:

@@ -15,6 +15,7 @@ from adapters.platforms.base import Answer, Command, UserError
 from adapters.platforms.terminal.session import Session
 from adapters.platforms.usage import Value
 from bot.app import FACES, Application, discord_invite, open_application, slack_manifest
+from bot.collector import loaded
 from bot.faces import ready
 from bot.report import report
 from bot.services import Services
@@ -231,6 +232,7 @@ def _run(
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
         app = await open_application(configuration, interactive=interactive)
+        loaded()
         try:
             return await work(app)
         finally:

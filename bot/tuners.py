@@ -13,10 +13,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from adapters.vendors.base import NotConfigured
-from adapters.vendors.tuning import Tuner
 from bot.settings import Configuration
 
 if TYPE_CHECKING:
+    from adapters.vendors.tuning import Tuner
     from bot.statuses import Statuses
     from training.desk import Observer
     from training.runs import Runs

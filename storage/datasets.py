@@ -37,7 +37,8 @@ from storage.lineage import lines_of_person as lines_of_person
 from storage.lineage import models_of as models_of
 from storage.lineage import unconsented as unconsented
 from storage.people import Author
-from storage.schema import DatasetAuthorRow, DatasetLineRow, DatasetRow, PersonRow, TrainingRunRow
+from storage.schema import PersonRow
+from storage.training_schema import DatasetAuthorRow, DatasetLineRow, DatasetRow, TrainingRunRow
 
 SLICE = 1000
 """Rows that are deleted in one transaction."""

@@ -14,7 +14,6 @@ from storage.schema import (
     AuditRow,
     AuthorRow,
     ConversationRow,
-    DatasetRow,
     ExampleRow,
     ExchangeRow,
     PartRow,
@@ -23,8 +22,8 @@ from storage.schema import (
     PromptVersionRow,
     RatingRow,
     ReleaseRow,
-    TrainingRunRow,
 )
+from storage.training_schema import DatasetRow, TrainingRunRow
 
 _author, _example, _preference = table(AuthorRow), table(ExampleRow), table(PreferenceRow)
 _exchange, _rating, _conversation = table(ExchangeRow), table(RatingRow), table(ConversationRow)

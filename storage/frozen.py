@@ -9,7 +9,7 @@ from typing import Any, Literal
 import orjson
 
 from storage.database import Row, columns_of
-from storage.schema import DatasetRow
+from storage.training_schema import DatasetRow
 
 Method = Literal["sft", "dpo", "kto"]
 Origin = Literal["build", "import"]

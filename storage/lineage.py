@@ -12,14 +12,8 @@ from storage import people
 from storage.database import Statement, Tx, table
 from storage.frozen import COLUMNS, Dataset, Split, record
 from storage.people import Consent
-from storage.schema import (
-    DatasetAuthorRow,
-    DatasetLineRow,
-    DatasetRow,
-    PersonRow,
-    TrainingRunRow,
-    WorkspaceRow,
-)
+from storage.schema import PersonRow, WorkspaceRow
+from storage.training_schema import DatasetAuthorRow, DatasetLineRow, DatasetRow, TrainingRunRow
 
 
 @dataclass(frozen=True, slots=True)

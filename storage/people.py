@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
@@ -16,7 +17,6 @@ from storage.database import Statement, Tx, first, insert_into, table
 from storage.errors import Missing
 from storage.schema import (
     AuthorRow,
-    DatasetAuthorRow,
     ExampleRow,
     ExchangeRow,
     PersonRow,
@@ -80,9 +80,7 @@ _COUNTS = (
     ),
     select(_example).where(_example.c.id.in_(_WRITTEN), _example.c.status.in_(["proposed", "approved"])),
     select(_preference).where(_preference.c.id.in_(_WRITTEN)),
-    select(table(DatasetAuthorRow)).where(table(DatasetAuthorRow).c.person_id == _OWN),
 )
-_HELD = Statement(select(*(each.with_only_columns(func.count()).scalar_subquery() for each in _COUNTS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +287,18 @@ def names(tx: Tx, workspace_id: str, *, after: str = "", limit: int = 1000) -> l
     return [(key, name) for key, name in tx.rows(_NAMED, wanted)]
 
 
+@cache
+def _held() -> Statement:
+    from storage.training_schema import DatasetAuthorRow  # whoever only talks does not wait for it
+
+    lines = table(DatasetAuthorRow)
+    counts = (*_COUNTS, select(lines).where(lines.c.person_id == _OWN))
+    return Statement(select(*(each.with_only_columns(func.count()).scalar_subquery() for each in counts)))
+
+
 def held(tx: Tx, person_id: str) -> Held:
     """How much of this person there is in their workspace. Examples count while they are proposed or approved."""
-    row = first(tx, _HELD, {"of_id": person_id})
+    row = first(tx, _held(), {"of_id": person_id})
     assert row is not None, "a query of counts has one row"
     return Held(*row)
 

@@ -9,7 +9,6 @@ repeats, so that going back again and again walks through the history and never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from typing import Final
 
@@ -19,7 +18,7 @@ from storage import clock, ids
 from storage.database import Statement, Tx, columns_of, first, insert_into, table
 from storage.errors import Missing
 from storage.numbering import following, last_of
-from storage.schema import AvatarRow, ReleaseRow, TunedModelRow
+from storage.schema import AvatarRow, ReleaseRow
 
 AS_BEFORE: Final = ""
 """The base model of the release before, which may be none."""
@@ -57,7 +56,7 @@ class Release:
         return self.model or self.base_model or default
 
 
-_release, _avatar, _tuned = table(ReleaseRow), table(AvatarRow), table(TunedModelRow)
+_release, _avatar = table(ReleaseRow), table(AvatarRow)
 _NAMES = [field.name for field in fields(Release)]
 _ALL = select(*columns_of(ReleaseRow, Release))
 
@@ -73,12 +72,6 @@ _NUMBERED = Statement(
 )
 _AVATAR = select(_avatar.c.id).where(_avatar.c.id == bindparam("of_avatar"))
 _LOCK = Statement(_AVATAR, _AVATAR.with_for_update())
-_TUNED = Statement(
-    select(_tuned.c.workspace_id, _tuned.c.model).where(
-        _tuned.c.vendor == bindparam("of_vendor"), _tuned.c.model.in_(bindparam("names", expanding=True))
-    )
-)
-_NAMES_AT_ONCE: Final = 500
 _LAST = last_of(ReleaseRow)
 _INSERT = insert_into(ReleaseRow)
 _MAKE_CURRENT = Statement(
@@ -175,18 +168,3 @@ def earlier(tx: Tx, release: Release) -> list[Release]:
 def listed(tx: Tx, avatar_id: str) -> list[Release]:
     """The avatar's releases, newest first."""
     return [Release(*row) for row in tx.rows(_LISTED, {"of_avatar": avatar_id})]
-
-
-def tuned_elsewhere(tx: Tx, workspace_id: str, models: Iterable[str]) -> frozenset[str]:
-    """Those of ``models``, as ``vendor:name``, that training runs of other workspaces made: not this one's to use."""
-    asked: dict[str, list[str]] = {}
-    for full in models:
-        vendor, _, name = full.partition(":")
-        asked.setdefault(vendor, []).append(name)
-    made: dict[bool, set[str]] = {True: set(), False: set()}
-    for vendor, names in asked.items():
-        for at in range(0, len(names), _NAMES_AT_ONCE):
-            some = {"of_vendor": vendor, "names": names[at : at + _NAMES_AT_ONCE]}
-            for workspace, model in tx.rows(_TUNED, some):
-                made[workspace == workspace_id].add(f"{vendor}:{model}")
-    return frozenset(made[False] - made[True])

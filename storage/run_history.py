@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import bindparam, func, select
 
 from storage.database import Statement, Tx, columns_of, first, insert_into, table, upsert_into
-from storage.schema import RunEventRow, RunPointRow
+from storage.training_schema import RunEventRow, RunPointRow
 
 Level = Literal["info", "warning", "error"]
 

@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import orjson
-from sqlalchemy import and_, bindparam, case, delete, func, not_, null, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, not_, null, or_, select, update
 
-from storage import clock, ids, numbering
+from storage import clock, ids, numbering, tuned_models
 from storage.database import Row, Statement, Tx, columns_of, first, insert_into, table
 from storage.errors import Missing, StorageError
-from storage.schema import TrainingRunRow, TunedModelRow
+from storage.training_schema import TrainingRunRow
 
 Live = Literal["preparing", "queued", "running", "finishing", "paused", "cancelling"]
 End = Literal["succeeded", "failed", "cancelled"]
@@ -232,16 +232,6 @@ _HELD = and_(_ID, _run.c.lease_by == bindparam("of_holder"))
 _RENEW = Statement(update(_run).where(_HELD).values(lease_until=bindparam("new_until")))
 _RELEASE = Statement(update(_run).where(_HELD).values(lease_by="", lease_until=null()))
 
-_tuned = table(TunedModelRow)
-_NAME = insert_into(TunedModelRow, ignore=["vendor", "model", "run_id"])
-_UNNAME = Statement(
-    delete(_tuned).where(
-        _tuned.c.vendor == bindparam("of_vendor"),
-        _tuned.c.model == bindparam("of_model"),
-        _tuned.c.run_id == bindparam("of_id"),
-    )
-)
-
 _BUSY = Statement(select(_run.c.number).where(_run.c.next_at.is_not(None)))
 
 # Whoever ended while nobody knew whether there was a job has no cost, and may yet have to pay.
@@ -339,29 +329,20 @@ def changed(
     if state != run.state and state not in _NEXT[run.state]:
         raise Illegal(f"Training run {run.number} does not go from {run.state} to {state}.")
     now = clock.now()
-    values = {"updated_at": now, **changes}
+    values: dict[str, Any] = {"updated_at": now, **changes}
     if knew is not None and run.wanted != knew:
         values |= {"wanted": run.wanted, "next_at": now}
     if state in ENDED and run.ended_at is None:
         values["ended_at"] = now
-    _name_models(tx, run, values)
+    model, checkpoints = values.get("model", run.model), values.get("checkpoints", run.checkpoints)
+    before, after = _models(run.model, run.checkpoints), _models(model, checkpoints)
+    tuned_models.rename(tx, run.workspace_id, run.vendor, run.id, gone=before - after, new=after - before)
     written = {f"new_{name}": value for name, value in _written(values).items()}
     tx.run(_changing(tuple(sorted(values))), {"of_id": run_id, **written})
     return get(tx, run_id)
 
 
-def _name_models(tx: Tx, run: Run, values: Mapping[str, Any]) -> None:
-    """Keep the names of what the run made, by which it is asked whose a model is."""
-    model, checkpoints = values.get("model", run.model), values.get("checkpoints", run.checkpoints)
-    before, now = _names(run.model, run.checkpoints), _names(model, checkpoints)
-    for name in before - now:
-        tx.run(_UNNAME, {"of_vendor": run.vendor, "of_model": name, "of_id": run.id})
-    for name in now - before:
-        named = {"vendor": run.vendor, "model": name, "run_id": run.id, "workspace_id": run.workspace_id}
-        tx.run(_NAME, named)
-
-
-def _names(model: str, checkpoints: Sequence[Mapping[str, Any]]) -> set[str]:
+def _models(model: str, checkpoints: Sequence[Mapping[str, Any]]) -> set[str]:
     return {model, *(str(each["model"]) for each in checkpoints)} - {""}
 
 

@@ -1,4 +1,6 @@
-"""The SQLModel tables. They do not leave storage: each noun's module hands out frozen records.
+"""The SQLModel tables of who talks and what is said; storage/training_schema.py has those of datasets and training runs.
+
+They do not leave storage: each noun's module hands out frozen records.
 
 Ids are text (UUIDv7), times are integers (milliseconds since the epoch, UTC), lists and mappings are JSON text. An
 ``audience`` is empty for the whole workspace, else the key of the one channel that may see it.
@@ -14,11 +16,13 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Text, UniqueConstrain
 from sqlmodel import Field, SQLModel
 
 
-def _text(*, nullable: bool = False) -> Column[str]:
+def text_column(*, nullable: bool = False) -> Column[str]:
+    """Text of any length."""
     return Column(Text, nullable=nullable)
 
 
-def _time(*, nullable: bool = False, index: bool = False) -> Column[int]:
+def time_column(*, nullable: bool = False, index: bool = False) -> Column[int]:
+    """Milliseconds since the epoch."""
     return Column(BigInteger, nullable=nullable, index=index)
 
 
@@ -38,7 +42,7 @@ class WorkspaceRow(SQLModel, table=True):
     consent: str  # opt-in | opt-out
     default_avatar_id: str | None = None
     notices: str = ""  # key of the channel in which admins are warned
-    created_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
 
 
 class PersonRow(SQLModel, table=True):
@@ -51,10 +55,10 @@ class PersonRow(SQLModel, table=True):
     key: str
     name: str
     consent: str = "unset"  # unset | given | withdrawn
-    given_at: int | None = Field(default=None, sa_column=_time(nullable=True))
-    withdrawn_at: int | None = Field(default=None, sa_column=_time(nullable=True))
-    asked_at: int | None = Field(default=None, sa_column=_time(nullable=True))
-    created_at: int = Field(sa_column=_time())
+    given_at: int | None = Field(default=None, sa_column=time_column(nullable=True))
+    withdrawn_at: int | None = Field(default=None, sa_column=time_column(nullable=True))
+    asked_at: int | None = Field(default=None, sa_column=time_column(nullable=True))
+    created_at: int = Field(sa_column=time_column())
 
 
 class AvatarRow(SQLModel, table=True):
@@ -74,7 +78,7 @@ class AvatarRow(SQLModel, table=True):
     auto_approve: bool = False
     auto_activate: bool = False
     release_id: str | None = None
-    created_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
 
 
 class PromptVersionRow(SQLModel, table=True):
@@ -85,10 +89,10 @@ class PromptVersionRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     avatar_id: str = Field(foreign_key="avatar.id")
     number: int
-    text: str = Field(sa_column=_text())
+    text: str = Field(sa_column=text_column())
     source: str = "hand"  # hand | learned
     person_id: str | None = None
-    created_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
 
 
 class ReleaseRow(SQLModel, table=True):
@@ -106,10 +110,10 @@ class ReleaseRow(SQLModel, table=True):
     person_id: str | None = None
     why: str = ""
     evaluated: str = Field(
-        default="{}", sa_column=_text()
+        default="{}", sa_column=text_column()
     )  # JSON: what was seen of it before it answered anybody
     repeats: int | None = None  # the number of the release that it goes back to, which repeats none itself
-    created_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
 
 
 class ChannelBindingRow(SQLModel, table=True):
@@ -122,7 +126,7 @@ class ChannelBindingRow(SQLModel, table=True):
     channel: str
     avatar_id: str = Field(foreign_key="avatar.id")
     always_on: bool = False
-    created_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
 
 
 class ConversationRow(SQLModel, table=True):
@@ -147,8 +151,8 @@ class ConversationRow(SQLModel, table=True):
     channel: str
     key: str
     private: bool = False
-    started_at: int = Field(sa_column=_time())
-    ended_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    started_at: int = Field(sa_column=time_column())
+    ended_at: int | None = Field(default=None, sa_column=time_column(nullable=True))
 
 
 class ExchangeRow(SQLModel, table=True):
@@ -197,8 +201,8 @@ class ExchangeRow(SQLModel, table=True):
     status: str  # pending | complete | failed | cancelled | interrupted
     holder: str = ""  # the process that owes the reply; empty once it is shown
     origin: str = "chat"  # chat | import
-    user_text: str = Field(sa_column=_text())
-    reply_text: str = Field(default="", sa_column=_text())
+    user_text: str = Field(sa_column=text_column())
+    reply_text: str = Field(default="", sa_column=text_column())
     known: bool = True
     vendor: str = ""
     model: str = ""
@@ -217,8 +221,8 @@ class ExchangeRow(SQLModel, table=True):
     reference: str = ""
     quality: float | None = None
     ratings: int = 0
-    created_at: int = Field(sa_column=_time())
-    completed_at: int | None = Field(default=None, sa_column=_time(nullable=True))
+    created_at: int = Field(sa_column=time_column())
+    completed_at: int | None = Field(default=None, sa_column=time_column(nullable=True))
 
 
 class RatingRow(SQLModel, table=True):
@@ -230,12 +234,12 @@ class RatingRow(SQLModel, table=True):
     exchange_id: str = Field(foreign_key="exchange.id")
     person_id: str = Field(foreign_key="person.id")
     stars: int | None = None
-    comment: str = Field(default="", sa_column=_text())
-    better: str = Field(default="", sa_column=_text())
+    comment: str = Field(default="", sa_column=text_column())
+    better: str = Field(default="", sa_column=text_column())
     better_by_reviewer: bool = False
-    marks: str = Field(default="{}", sa_column=_text())
-    created_at: int = Field(sa_column=_time())
-    updated_at: int = Field(sa_column=_time())
+    marks: str = Field(default="{}", sa_column=text_column())
+    created_at: int = Field(sa_column=time_column())
+    updated_at: int = Field(sa_column=time_column())
 
 
 class ExampleRow(SQLModel, table=True):
@@ -267,8 +271,8 @@ class ExampleRow(SQLModel, table=True):
     workspace_id: str = Field(foreign_key="workspace.id")
     avatar_id: str = Field(foreign_key="avatar.id")
     audience: str = ""
-    user_text: str = Field(sa_column=_text())
-    assistant_text: str = Field(sa_column=_text())
+    user_text: str = Field(sa_column=text_column())
+    assistant_text: str = Field(sa_column=text_column())
     pattern: str = "statement"  # greeting | question | statement | joke | story
     quality: float = 1.0
     status: str = "proposed"  # proposed | approved | rejected | withdrawn
@@ -278,8 +282,8 @@ class ExampleRow(SQLModel, table=True):
     source_key: str = ""  # unique within avatar and source: re-proposing finds it again
     exchange_id: str | None = None
     conversation_id: str | None = None
-    created_at: int = Field(sa_column=_time())
-    updated_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
+    updated_at: int = Field(sa_column=time_column())
 
 
 class PreferenceRow(SQLModel, table=True):
@@ -295,14 +299,14 @@ class PreferenceRow(SQLModel, table=True):
     workspace_id: str = Field(foreign_key="workspace.id")
     avatar_id: str = Field(foreign_key="avatar.id")
     context: str = Field(
-        sa_column=_text()
+        sa_column=text_column()
     )  # JSON list of {"role", "content"}; the user's message is the last
-    chosen: str = Field(sa_column=_text())
-    rejected: str = Field(sa_column=_text())
+    chosen: str = Field(sa_column=text_column())
+    rejected: str = Field(sa_column=text_column())
     source: str = "import"  # import | better
     source_key: str = ""
     exchange_id: str | None = None
-    created_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
 
 
 class AuthorRow(SQLModel, table=True):
@@ -312,7 +316,7 @@ class AuthorRow(SQLModel, table=True):
     __table_args__ = (Index("ix_author_person", "person_id"),)
     owner_id: str = Field(primary_key=True)  # of the example or preference
     person_id: str = Field(primary_key=True, foreign_key="person.id")
-    said_at: int = Field(sa_column=_time())
+    said_at: int = Field(sa_column=time_column())
 
 
 class AuditRow(SQLModel, table=True):
@@ -327,7 +331,7 @@ class AuditRow(SQLModel, table=True):
     target: str = ""
     detail: str = "{}"
     allowed: bool = True
-    created_at: int = Field(sa_column=_time())
+    created_at: int = Field(sa_column=time_column())
 
 
 class CounterRow(SQLModel, table=True):
@@ -346,7 +350,7 @@ class HolderRow(SQLModel, table=True):
     host: str
     pid: int
     started: str  # when the process began, as its system tells, so that a reused pid is not mistaken for it
-    until: int = Field(sa_column=_time())
+    until: int = Field(sa_column=time_column())
 
 
 class MomentRow(SQLModel, table=True):
@@ -354,7 +358,7 @@ class MomentRow(SQLModel, table=True):
 
     __tablename__ = "moment"
     name: str = Field(primary_key=True)
-    at: int = Field(sa_column=_time())
+    at: int = Field(sa_column=time_column())
 
 
 class PartRow(SQLModel, table=True):
@@ -365,202 +369,3 @@ class PartRow(SQLModel, table=True):
     workspace_id: str = Field(primary_key=True)
     reply_key: str = Field(primary_key=True)
     exchange_id: str = Field(foreign_key="exchange.id")
-
-
-class DatasetRow(SQLModel, table=True):
-    """What a model is trained on: frozen once it is ready; before that, and while it is deleted, it is nobody's to see."""
-
-    __tablename__ = "dataset"
-    __table_args__ = (UniqueConstraint("workspace_id", "name_key", "version"),)
-    id: str = Field(primary_key=True)
-    number: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
-    workspace_id: str = Field(foreign_key="workspace.id")
-    avatar_id: str | None = None
-    name: str
-    name_key: str  # the name casefolded
-    version: int | None = None  # counted for each name; none while it is building
-    method: str  # sft | dpo | kto
-    status: str  # building | ready
-    origin: str  # build | import
-    system: str = Field(sa_column=_text())  # the system prompt in front of lines that have none
-    settings: str = Field(sa_column=_text())
-    report: str = Field(sa_column=_text())
-    hash: str
-    lines: int
-    train: int
-    validation: int
-    erased: int = 0  # lines that were deleted because of whose words they held
-    person_id: str | None = None  # who built it
-    created_at: int = Field(sa_column=_time())
-
-
-class DatasetLineRow(SQLModel, table=True):
-    """One row of a dataset and what it came from, which may be gone meanwhile."""
-
-    __tablename__ = "dataset_line"
-    __table_args__ = (
-        Index(
-            "ix_dataset_line_exchange",
-            "exchange_id",
-            sqlite_where=text("exchange_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_dataset_line_example",
-            "example_id",
-            sqlite_where=text("example_id IS NOT NULL"),
-        ),
-        {"sqlite_with_rowid": False},
-    )
-    dataset_number: int = Field(primary_key=True)
-    position: int = Field(primary_key=True)
-    split: str  # train | validation
-    hash: str
-    content: str = Field(sa_column=_text())  # JSON, as training/rows.py has it
-    conversation: str  # what stays on one side of the split
-    exchange_id: str | None = None
-    example_id: str | None = None
-    preference_id: str | None = None
-
-
-class DatasetAuthorRow(SQLModel, table=True):
-    """Whose words are inside a row of a dataset, and when they were said."""
-
-    __tablename__ = "dataset_author"
-    __table_args__ = (
-        Index("ix_dataset_author_person", "person_id", "dataset_number", "position"),
-        {"sqlite_with_rowid": False},
-    )
-    dataset_number: int = Field(primary_key=True)
-    position: int = Field(primary_key=True)
-    person_id: str = Field(primary_key=True)
-    said_at: int = Field(sa_column=_time())
-
-
-class VerdictRow(SQLModel, table=True):
-    """What moderation said of a row, by the hash of its content, so that nothing is asked twice."""
-
-    __tablename__ = "verdict"
-    __table_args__ = (
-        Index(
-            "ix_verdict_flagged",
-            "workspace_id",
-            "at",
-            "hash",
-            sqlite_where=text("flagged"),
-            postgresql_where=text("flagged"),
-        ),
-    )
-    workspace_id: str = Field(primary_key=True)
-    hash: str = Field(primary_key=True)
-    flagged: bool
-    categories: str = Field(default="[]", sa_column=_text())  # JSON list
-    released: bool = False  # a person let it pass
-    rejected: bool = False  # a person keeps it out, whatever is said before it
-    said: str = ""  # names the question and the replies of a flagged row
-    content: str | None = Field(
-        default=None, sa_column=Column(Text)
-    )  # the flagged row, until somebody decides
-    at: int = Field(sa_column=_time())
-
-
-class VerdictAuthorRow(SQLModel, table=True):
-    """Whose words are inside a row that is kept to be decided on."""
-
-    __tablename__ = "verdict_author"
-    __table_args__ = (Index("ix_verdict_author_person", "person_id"), {"sqlite_with_rowid": False})
-    workspace_id: str = Field(primary_key=True)
-    hash: str = Field(primary_key=True)
-    person_id: str = Field(primary_key=True)
-
-
-class TrainingRunRow(SQLModel, table=True):
-    """One fine-tuning job of one dataset at one vendor; storage/runs.py says what its columns mean."""
-
-    __tablename__ = "training_run"
-    __table_args__ = (
-        Index("ix_training_run_workspace", "workspace_id", "created_at"),
-        # Only what is to be looked at: every poll of every replica asks for it.
-        Index("ix_training_run_next", "next_at", sqlite_where=text("next_at IS NOT NULL")),
-    )
-    id: str = Field(primary_key=True)
-    number: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
-    workspace_id: str = Field(foreign_key="workspace.id")
-    avatar_id: str | None = None
-    dataset_number: int
-    vendor: str
-    method: str  # sft | dpo | kto
-    base_model: str
-    hyperparameters: str = Field(sa_column=_text())
-    key: str = Field(unique=True)
-    state: str
-    wanted: str = ""  # cancel | pause | resume
-    job_id: str = ""
-    files: str = Field(sa_column=_text())
-    uploaded: str = Field(sa_column=_text())
-    model: str = ""
-    checkpoints: str = Field(sa_column=_text())
-    done: float | None = None
-    said: str = ""
-    error: str = Field(sa_column=_text())
-    trouble: str = Field(sa_column=_text())
-    estimate: str = Field(sa_column=_text())
-    expected: float | None = None
-    cost: float | None = None
-    trained_tokens: int | None = Field(default=None, sa_column=_time(nullable=True))
-    memory_bytes: int | None = Field(default=None, sa_column=_time(nullable=True))
-    ends_at: int | None = Field(default=None, sa_column=_time(nullable=True))
-    person_id: str | None = None
-    host: str = ""  # the only one that may ask after it; empty for anyone
-    place: str = Field(sa_column=_text())
-    message: str = ""
-    told: str = ""
-    seen: str = ""
-    polls: int = 0
-    quiet: int = 0
-    looked: int = 0
-    failures: int = 0
-    forgotten: int = 0  # rows it was given that were erased since, because of whose words they held
-    idle_ms: int = Field(sa_column=_time())
-    polled_at: int | None = Field(default=None, sa_column=_time(nullable=True))
-    next_at: int | None = Field(default=None, sa_column=_time(nullable=True))
-    lease_by: str = ""
-    lease_until: int | None = Field(default=None, sa_column=_time(nullable=True))
-    created_at: int = Field(sa_column=_time())
-    updated_at: int = Field(sa_column=_time())
-    ended_at: int | None = Field(default=None, sa_column=_time(nullable=True))
-
-
-class TunedModelRow(SQLModel, table=True):
-    """A model, or a checkpoint of one, that a training run made and that nobody deleted, by its name at the vendor."""
-
-    __tablename__ = "tuned_model"
-    __table_args__ = ({"sqlite_with_rowid": False},)
-    vendor: str = Field(primary_key=True)
-    model: str = Field(primary_key=True)
-    run_id: str = Field(primary_key=True, foreign_key="training_run.id")
-    workspace_id: str
-
-
-class RunEventRow(SQLModel, table=True):
-    """Something that was told of a training run, by its vendor or by us; ``position`` is the order of telling."""
-
-    __tablename__ = "run_event"
-    __table_args__ = (UniqueConstraint("run_id", "event_id"),)
-    run_id: str = Field(primary_key=True, foreign_key="training_run.id")
-    position: int = Field(primary_key=True)
-    event_id: str
-    at: int = Field(sa_column=_time())
-    level: str = "info"  # info | warning | error
-    message: str = Field(sa_column=_text())
-
-
-class RunPointRow(SQLModel, table=True):
-    """The loss of a training run at a step, on one split."""
-
-    __tablename__ = "run_point"
-    run_id: str = Field(primary_key=True, foreign_key="training_run.id")
-    split: str = Field(primary_key=True)  # train | validation
-    step: int = Field(primary_key=True)
-    loss: float
-    accuracy: float | None = None
-    epoch: float | None = None

@@ -13,7 +13,8 @@ import orjson
 from sqlalchemy import bindparam, delete, false, func, null, or_, select, text, true, tuple_, update
 
 from storage.database import Row, Statement, Tx, insert_into, table, upsert_into
-from storage.schema import PersonRow, VerdictAuthorRow, VerdictRow
+from storage.schema import PersonRow
+from storage.training_schema import VerdictAuthorRow, VerdictRow
 
 Decision = Literal["released", "rejected"]
 

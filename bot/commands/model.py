@@ -10,7 +10,7 @@ from adapters.vendors.base import ModelInfo, VendorError
 from bot.commands.talk import shorten
 from bot.scenes import Scene
 from bot.services import Services
-from storage import audit, releases
+from storage import audit, releases, tuned_models
 from storage.database import Tx
 from storage.releases import Release
 
@@ -70,7 +70,7 @@ async def available(
 
 async def _elsewhere(services: Services, scene: Scene, models: Sequence[str]) -> frozenset[str]:
     """Those that other workspaces tuned."""
-    return await services.database.read(lambda tx: releases.tuned_elsewhere(tx, scene.workspace.id, models))
+    return await services.database.read(lambda tx: tuned_models.elsewhere(tx, scene.workspace.id, models))
 
 
 async def _model(services: Services, call: Call) -> Answer:

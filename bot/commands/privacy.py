@@ -215,8 +215,6 @@ async def _withdraw(services: Services, call: Call) -> Answer:
         audit.write(tx, scene.workspace.id, "privacy withdraw", person_id=scene.person.id)
 
     await services.database.write(withdraw)
-    person = await services.database.read(lambda tx: people.get(tx, scene.person.id))
-    await services.feedback.unlearn(person)
     remain = await _told_of(services, scene)
     return Answer(
         "Your agreement is taken back: nothing of yours is learnt from any more, and no example of yours is used."

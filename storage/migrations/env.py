@@ -2,9 +2,11 @@
 
 from alembic import context
 
-from storage import schema
+from storage import training_schema
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=schema.SQLModel.metadata, transactional_ddl=True)
+context.configure(
+    connection=connection, target_metadata=training_schema.SQLModel.metadata, transactional_ddl=True
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -299,7 +299,6 @@ async def test_consent_taken_back_takes_back_what_was_learnt(database: Database)
     await database.write(lambda tx: people.withdraw_consent(tx, bob.id, at=9999))
     assert await at.found("tower") == ["As tall as you like."]
     assert await at.preferences() == []
-    assert await at.feedback.unlearn(bob) == 0  # withdrawing did it already
     await at.mark(bob, stars=5)
     assert await at.statuses() == {"exchange": "approved", "better": "withdrawn"}
     await database.write(lambda tx: people.withdraw_consent(tx, at.ann.id, at=9999))

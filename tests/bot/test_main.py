@@ -29,6 +29,9 @@ HEAVY = (
     "PIL",
     "asyncpg",
     "apscheduler",
+    "numpy",
+    "sqlalchemy.dialects.postgresql",
+    "storage.training_schema",
 )
 
 

@@ -1,4 +1,4 @@
-"""The migrated schema is that of storage/schema.py, and migrating is done once, when due, whoever comes."""
+"""The migrated schema is the declared one, and migrating is done once, when due, whoever comes."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-from storage import schema
+from storage import schema, training_schema
 from storage.database import Database
 from storage.errors import Unusable
 from storage.migrations import HEAD
@@ -34,7 +34,8 @@ def _differences(connection: Connection) -> list[object]:
         return not (kind == "table" and _name in SEARCH)
 
     context = MigrationContext.configure(connection, opts={"include_name": ours, "compare_type": True})
-    assert schema.ExchangeRow.metadata is SQLModel.metadata
+    for each in (schema.ExchangeRow, training_schema.DatasetRow):
+        assert each.metadata is SQLModel.metadata
     return list(compare_metadata(context, SQLModel.metadata))
 
 

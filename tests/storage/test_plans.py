@@ -21,9 +21,9 @@ from storage import (
     lineage,
     owed,
     people,
-    releases,
     runs,
     talks,
+    tuned_models,
     verdicts,
 )
 from storage.database import Statement
@@ -72,7 +72,7 @@ from storage.database import Statement
         (verdicts._QUARANTINED, "ix_verdict_flagged"),
         (verdicts._REJECTED, "ix_verdict_flagged"),
         (verdicts._EMPTY_HOLDING, "ix_verdict_author_person"),
-        (releases._TUNED, "PRIMARY KEY (vendor=? AND model=?)"),
+        (tuned_models._MADE, "PRIMARY KEY (vendor=? AND model=?)"),
         (runs._CLAIMABLE, "ix_training_run_next"),
         (runs._TOTALS, "ix_training_run_workspace"),
         (runs._UNENDED, "ix_training_run_workspace"),

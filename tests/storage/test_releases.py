@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from storage import avatars, ids, prompts, releases, runs
+from storage import avatars, ids, prompts, releases, runs, tuned_models
 from storage.database import Database, Tx
 from storage.errors import Missing
 from storage.releases import Release
@@ -162,7 +162,7 @@ async def test_a_model_belongs_to_the_workspaces_whose_runs_made_it(database: Da
     models = ["nonsense", *(f"{vendor}:{name}" for vendor in ("openai", "google") for name in asked)]
 
     async def elsewhere() -> set[str]:
-        return set(await database.read(lambda tx: releases.tuned_elsewhere(tx, end, models)))
+        return set(await database.read(lambda tx: tuned_models.elsewhere(tx, end, models)))
 
     assert await elsewhere() == {
         f"openai:theirs-{end}",
@@ -182,5 +182,5 @@ async def test_whose_a_model_is_is_found_by_its_name(database: Database) -> None
     """Among very many, without reading them all."""
     stage = await set_stage(database)
     models = [f"openai:base-{number}" for number in range(1_200)]
-    found = await database.read(lambda tx: releases.tuned_elsewhere(tx, stage.workspace.id, models))
+    found = await database.read(lambda tx: tuned_models.elsewhere(tx, stage.workspace.id, models))
     assert found == frozenset()
