@@ -112,4 +112,7 @@ async def _serve(url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    if len(sys.argv) == 2:
+        asyncio.run(_serve(sys.argv[1]))
+    else:
+        print("This is run by the local Slack of benchmarks.slack_path.")
