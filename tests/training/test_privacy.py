@@ -15,7 +15,7 @@ from benchmarks.privacy_spans import PRECISION, RECALL, shares, tally
 from training.privacy import Redactor, find
 from training.privacy.spans import PLACEHOLDER
 
-MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎")
+MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎", "İbrahim Kaya")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,11 @@ MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎")
         ("ann [at] example (dot) org", "email", "ann [at] example (dot) org"),
         ("4242-4242 4242-4242", "card", "4242-4242 4242-4242"),
         ("gsk_" + "aB1d" * 13, "secret", "gsk_" + "aB1d" * 13),
+        ("curl -u ann:hunter2 localhost/v1", "secret", "hunter2"),
+        ("ref ab12 please pay DE89 3704 0044 0532 0130 00", "iban", "DE89 3704 0044 0532 0130 00"),
+        ("user id:80351110224678912", "id", "80351110224678912"),
+        ("İbrahim, bak", "name", "İbrahim"),
+        ("ibrahim kaya geldi", "name", "ibrahim kaya"),
     ],
 )  # fmt: skip
 def test_is_found(text: str, kind: str, value: str) -> None:
@@ -90,7 +95,7 @@ def test_is_found(text: str, kind: str, value: str) -> None:
         "Will you? Art is long. @everyone @property it works.It is done.so std::vector http://localhost:8000 127.0.0.1",
         "password: required. The token is wrong. My secret: I love tea. api_key=YOUR_API_KEY",
         "PASS: test_login_ok, pass: src/app.ts, the pin is out, at home (at) 5, 1,4111111111111111",
-        "<:wave:123456789012345678> <t:1700000000:R> card 4111111111111112 370 3911 Fourth Avenue",
+        "<:wave:123456789012345678> :wave:123456789012345678 <t:1700000000:R> card 4111111111111112 370 3911 Fourth Avenue",
         "The laptop.it was new. I see it.in 2007 we did.so there.",
         "guild.id, order.pk, java.io and Safari.app, lib.rs/main.rs, git@github.com:ann/talk.git",
         "order number is 7163484634, 9139288751 seconds, bytes: 9712572023, (1820-1812), 43.739.195, 0101 1010 0110",

@@ -15,7 +15,10 @@ MENTION = re.compile(
     r"|[@#]([UWCDGTB][A-Z0-9]{5,14})(?:\|[^<>\n]{0,120})?|!subteam\^(S[A-Z0-9]{5,14})(?:\|[^<>\n]{0,120})?)>"
 )
 KEPT = re.compile(r"<(?:a?:\w{1,40}:\d{15,21}|t:-?\d{1,14}(?::[a-zA-Z])?|id:\w{1,20})>")
-SNOWFLAKE = re.compile(r"[1-9][0-9]{16}(?<![\w.,$€£#/:-][0-9]{17})[0-9]{0,2}(?![\w%]|[.,][0-9])")
+SNOWFLAKE = re.compile(
+    r"[1-9][0-9]{16}(?<![\w.,$€£#/-][0-9]{17})(?<![0-9]:[0-9]{17})[0-9]{0,2}(?![\w%]|[.,][0-9])"
+)
+_EMOJI = re.compile(r":\w{2,32}:$")  # a custom one whose brackets were lost
 # A letter for the kind and random capitals and digits; a word in capitals with a number behind it is none.
 SLACK = re.compile(r"(?<![\w/.-])[UWCTDG](?=[A-Z]{0,12}\d)[A-Z0-9]{8,11}(?![\w-])")
 _NINE = re.compile(r"[UWCTDG][A-Z0-9]{8}")
@@ -41,7 +44,8 @@ def mentions(text: str) -> Iterator[Span]:
 def snowflakes(text: str, first: int = 0) -> Iterator[Span]:
     """Discord's ids on their own, of 17 to 19 digits; the first digit of the text is at ``first`` or behind."""
     for match in SNOWFLAKE.finditer(text, first):
-        yield Span(match.start(), match.end(), "id", match.group())
+        if not _EMOJI.search(text, max(0, match.start() - 34), match.start()):
+            yield Span(match.start(), match.end(), "id", match.group())
 
 
 def slack_ids(text: str, first: int = 0) -> Iterator[Span]:

@@ -63,7 +63,7 @@ class Names:
             member = " ".join(_WORD.findall(name)).lower()
             for spelling in dict.fromkeys((name, _unaccented(name))):
                 given = tuple(_WORD.findall(spelling))
-                words = tuple(word.lower() for word in given)
+                words = tuple(_small(word) for word in given)
                 if not words or sum(map(len, words)) < 3 or all(word.isdigit() for word in words):
                     continue
                 common = [word in COMMON for word in words]
@@ -77,7 +77,7 @@ class Names:
                         whole.setdefault((user,), _Name((user,), (user,), member, user not in COMMON, False))
                 for part in (given[:1], given[-1:], given[:-1]):
                     if sum(map(len, part)) > 2 and not "".join(part).isdigit():
-                        lowered = tuple(word.lower() for word in part)
+                        lowered = tuple(_small(word) for word in part)
                         parts.setdefault(lowered, set()).add(member)
                         spelt[lowered] = part
         for part, members in parts.items():
@@ -105,7 +105,7 @@ class Names:
         """Whether it is worth looking closer."""
         if self._unspaced is not None and self._unspaced.search(text):
             return True
-        lowered = text.lower()
+        lowered = _small(text)
         if lowered.isascii():  # nearly every text comes here
             return not self._ascii.isdisjoint(lowered.encode().translate(_LETTERS).split())
         return not self._pieces.isdisjoint(_PIECE.findall(lowered))
@@ -121,7 +121,7 @@ class Names:
         for match in _WORD.finditer(text):
             if match.start() < reached:
                 continue
-            start, word = match.start(), match.group().lower()
+            start, word = match.start(), _small(match.group())
             if word not in self._by_first:
                 # Slack's italics: "_Ann Smith_".
                 start += len(word) - len(word.lstrip("_"))
@@ -140,7 +140,7 @@ class Names:
         end = start + len(name.words[0])
         for word in name.words[1:]:
             gap = _GAP.match(text, end)
-            if gap is None or text[gap.end() : gap.end() + len(word)].lower() != word:
+            if gap is None or _small(text[gap.end() : gap.end() + len(word)]) != word:
                 return None
             end = gap.end() + len(word)
         after = text[end : end + 1]
@@ -155,6 +155,11 @@ class Names:
         if not capital:
             return False
         return not name.word or _MARKED.search(text[max(0, start - 24) : start]) is not None
+
+
+def _small(text: str) -> str:
+    """The text in small letters, each in its place: that of the one letter that would become two (İ) is an i."""
+    return text.replace("İ", "i").lower()
 
 
 def _unaccented(name: str) -> str:

@@ -90,7 +90,7 @@ def ibans(text: str, first: int = 0) -> Iterator[Span]:
     """
     at = max(0, first - 2)  # the country
     while match := _IBAN.search(text, at):
-        at = match.end()
+        at = match.start() + 4  # behind what is none may be one: "for ab12 pay DE89 …"
         found = match.group()
         # What is written without spaces may be of a country that joined later.
         length = IBAN_LENGTHS.get(found[:2].upper(), 0)

@@ -93,8 +93,8 @@ def _claims(text: str, names: Names, every: bool) -> Iterator[Span]:
         yield from ids.mentions(text)
     if "://" in text:
         yield from links.links(text, every)
-        if "curl" in text:
-            yield from secrets.given(text)
+    if "curl" in text:
+        yield from secrets.given(text)
     if at:
         yield from links.emails(text)
     if digits:
