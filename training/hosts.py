@@ -39,8 +39,10 @@ def identity(folder: Path) -> str:
         return found
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip(".-")[:60] or "host"
-    fresh = path.with_name(f".{_FILE}.{os.getpid()}.new")
-    fresh.write_text(f"{name}-{ids.new_id()[-6:]}\n")
+    word = ids.new_id()
+    # Not by the number of the process: those of two containers that share a volume may both be the first.
+    fresh = path.with_name(f".{_FILE}.{word}.new")
+    fresh.write_text(f"{name}-{word[-6:]}\n")
     with suppress(OSError):  # of two processes that come at once, one names it
         os.link(fresh, path)
     if _read(path) is None:  # not every file system has links, and what was there may be no word of ours

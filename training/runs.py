@@ -164,9 +164,7 @@ class Runs:
 
     async def _taken(self, moment: int) -> list[Run]:
         """Runs that are due, as many as there is room for here."""
-        room = AT_ONCE - len(self._going)
-        if room <= 0:
-            return []
+        room = max(AT_ONCE - len(self._going), 0)
         in_hand = Counter(self._vendors[id] for id in self._going)
 
         def take(tx: Tx) -> list[Run]:

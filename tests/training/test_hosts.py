@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from adapters.platforms.base import UserError
+from adapters.vendors.tuning import Hyperparameters
 from storage import clock
 from storage.database import Database
 from storage.runs import Run
-from tests.training.runs_stage import HOUR, MINUTE, Hands, World, world
+from tests.training.runs_stage import HOUR, MINUTE, Hands, Slip, Vendor, World, world
 from training.hosts import SILENT_MS, identity
-from training.runs import RunLimits, Runs
+from training.runs import AT_ONCE, OF_A_VENDOR, RunLimits, Runs
 
 
 @pytest.fixture
@@ -200,6 +201,25 @@ async def test_a_host_that_is_at_work_is_not_silent(here: World) -> None:
         await ours.tick()
     assert not (await theirs.elsewhere([run]))[run.id].lost
     assert (await theirs.wish(run, "cancel")).state == "queued"
+
+
+async def test_a_host_that_has_its_hands_full_is_not_silent(here: World) -> None:
+    here.limits = RunLimits(concurrent=100, runs_per_month=100, spend_per_month=1e6)
+    here.others = {"second": Vendor("second", here=True)}
+    ours, theirs = here.runs(host="a"), here.runs(host="b")
+    made = [
+        await here.launched(ours, vendor=vendor, hyperparameters=Hyperparameters(epochs=epochs))
+        for vendor in (here.far.name, "second")
+        for epochs in range(1, OF_A_VENDOR + 1)
+    ]
+    assert len(made) == AT_ONCE
+    for vendor in (here.far, *here.others.values()):
+        vendor.slips["poll"] = [Slip("hang")] * OF_A_VENDOR
+    here.clock.now += HOUR
+    assert await ours.tick(seconds=0) == AT_ONCE
+    here.clock.now += SILENT_MS + 1
+    assert await ours.tick(seconds=0) == 0
+    assert not (await theirs.elsewhere(made[:1]))[made[0].id].lost
 
 
 async def test_a_clock_that_goes_back_makes_no_host_silent(here: World) -> None:
