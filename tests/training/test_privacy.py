@@ -74,6 +74,8 @@ MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎", "�
         ("ann [at] example (dot) org", "email", "ann [at] example (dot) org"),
         ("4242-4242 4242-4242", "card", "4242-4242 4242-4242"),
         ("gsk_" + "aB1d" * 13, "secret", "gsk_" + "aB1d" * 13),
+        ("my recovery phrase is " + "witch feed road " * 4, "secret", ("witch feed road " * 4)[:-1]),
+        ("my pin is 4821", "secret", "4821"),
         ("curl -u ann:hunter2 localhost/v1", "secret", "hunter2"),
         ("ref ab12 please pay DE89 3704 0044 0532 0130 00", "iban", "DE89 3704 0044 0532 0130 00"),
         ("user id:80351110224678912", "id", "80351110224678912"),

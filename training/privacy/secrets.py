@@ -48,9 +48,9 @@ KEYED = re.compile(
     (?:(?P<quote>["'`])(?P<quoted>[^"'`\n\[\]]{3,200})(?P=quote)|["'`]?(?P<value>[^\s"'`,;<>\[\]{}()]{3,200}))""",
     re.VERBOSE | re.IGNORECASE,
 )
-_KEYWORDS = ("pass", "pwd", "secret", "token", "key", "authoriz", "bearer")
+_KEYWORDS = ("pass", "pwd", "secret", "token", "key", "authoriz", "bearer", "phrase", "pin is")
 # These people write before a colon.
-_LABELS = re.compile("phrase|pw:|pin:|pin code|kennwort|contrase|senha|wachtwoord|heslo|parola|salasana")
+_LABELS = re.compile("pw:|pin:|pin code|kennwort|contrase|senha|wachtwoord|heslo|parola|salasana")
 _LABELS_ELSEWHERE = ("lösenord", "hasło", "jelszó", "пароль", "パスワード", "密码", "密碼", "비밀번호")
 _PASSWORDS = re.compile(
     r"(?!(?:api|access|secret|private|sign|encr|auth|client|app|shared|token|bearer))", re.IGNORECASE
