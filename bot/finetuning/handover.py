@@ -38,7 +38,7 @@ async def export(services: Services, call: Call) -> Answer:
     if call.local:
         plain = re.sub(r"[^\w.-]+", "-", dataset.name)
         folder = _path(out or f"{plain}-{dataset.version}-{format_}")
-        there = await asyncio.to_thread(folder.exists)
+        there = await asyncio.to_thread(_is_there, folder)
         exported = await write_out(services.database, dataset, format_, folder, call.progress)
         if not there and not exported.files:
             await asyncio.to_thread(folder.rmdir)
@@ -61,6 +61,13 @@ async def export(services: Services, call: Call) -> Answer:
         {"format": format_, "to": "chat" if files else where},
     )
     return _exported(dataset, format_, exported, where, files)
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except OSError:
+        return True  # whoever writes into it says what is wrong with it
 
 
 def _posted(paths: Sequence[Path]) -> tuple[File, ...]:

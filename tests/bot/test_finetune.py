@@ -27,7 +27,7 @@ from storage.verdicts import Verdict
 from tests.bot.theatre import ADA, BOB, ELSEWHERE, HERE, Theatre, as_member, play
 from tests.servers.openai import INVALID_KEY, OpenAIServer
 from training import formats
-from training.rows import Row, Turn, row_hash, to_json
+from training.rows import Row, Split, Turn, row_hash, to_json
 
 pytestmark = pytest.mark.timeout(180)  # each build is a process of its own
 
@@ -190,7 +190,7 @@ async def test_two_of_one_name_are_told_apart_by_their_ids(theatre: Theatre) -> 
     assert (await done(theatre, "finetune trace", person="u1")).text == "Zoë is in no dataset."
 
 
-async def frozen(theatre: Theatre, name: str, many: int) -> None:
+async def frozen(theatre: Theatre, name: str, many: int, split: Split = "train") -> None:
     """A dataset of so many rows, all of Ada's words."""
     scene = await theatre.services.scenes.find(HERE, ADA)
 
@@ -199,11 +199,12 @@ async def frozen(theatre: Theatre, name: str, many: int) -> None:
         words = (Author(scene.person.id, 1),)
         content = to_json(Row((Turn("user", "Q?"),), "A."))
         lines = [
-            NewLine(at, "train", row_hash(content), content.decode(), f"talk {at}", words, f"x{at}")
+            NewLine(at, split, row_hash(content), content.decode(), f"talk {at}", words, f"x{at}")
             for at in range(many)
         ]
         datasets.add(tx, number, lines)
-        datasets.finish(tx, number, hash=name, report={}, train=many, validation=0)
+        train = many if split == "train" else 0
+        datasets.finish(tx, number, hash=name, report={}, train=train, validation=many - train)
 
     await theatre.database.write(write)
 
@@ -263,6 +264,20 @@ async def _handed_over(school: Theatre, tmp_path: Path) -> None:
     )
     assert "alpaca has no place for a system prompt: its lines are without one." in bare.text
     assert b"system" not in (tmp_path / "alpaca" / "train.alpaca.jsonl").read_bytes()
+
+
+async def test_an_export_that_comes_to_nothing_leaves_no_folder(theatre: Theatre, tmp_path: Path) -> None:
+    await done(theatre, "privacy policy", policy="opt-out")
+    await frozen(theatre, "checks", 3, "validation")
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+    for out in (new, old):
+        asked = {"dataset": "checks", "format": "openai-sft", "out": str(out), "local": True}
+        assert "nothing was written" in await refused(theatre, "finetune export", **asked)
+    assert [each.name for each in tmp_path.iterdir() if each in (new, old)] == ["old"]
+    far = tmp_path / ("x" * 300)
+    asked = {"dataset": "checks", "format": "openai-sft", "out": str(far), "local": True}
+    assert "cannot be written: File name too long." in await refused(theatre, "finetune export", **asked)
 
 
 @pytest.mark.parametrize(
