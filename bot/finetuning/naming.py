@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from adapters.platforms.base import Call, UserError
 
@@ -16,7 +16,7 @@ _ASKED: Final = re.compile(r"(\d{1,9})-([0-9a-f]{6})(-anyway)?")
 _DATASET: Final = re.compile(r"~(\d{1,9})")
 _OFFER: Final = re.compile(
     r"(?P<vendor>[^/]+)/(?P<model>[0-9a-f]{6})/(?P<epochs>\d{0,4})/(?P<batch>\d{0,6})/(?P<rate>[0-9.e+-]{0,24})"
-    r"/(?P<once>[^/]{1,36})(?P<anyway>/anyway)?"
+    r"/(?P<once>[^/]+)(?P<anyway>/anyway)?"
 )
 _RUN: Final = re.compile(r"run:(\d{1,9})(?::(\d{1,9}))?")
 
@@ -76,7 +76,8 @@ class Offer:
 
     def __str__(self) -> str:
         how = "/".join("" if each is None else str(each) for each in (self.epochs, self.batch, self.rate))
-        return f"{self.vendor}/{self.model}/{how}/{self.once}{'/anyway' if self.anyway else ''}"
+        once = quote(self.once, safe="")  # a word of their own may be anything
+        return f"{self.vendor}/{self.model}/{how}/{once}{'/anyway' if self.anyway else ''}"
 
 
 def offer_of(call: Call) -> Offer | None:
@@ -97,7 +98,7 @@ def offer_of(call: Call) -> Offer | None:
         int(epochs) if epochs else None,
         int(batch) if batch else None,
         multiple,
-        match["once"],
+        unquote(match["once"]),
         bool(match["anyway"]),
     )
 

@@ -171,6 +171,17 @@ async def test_a_model_that_ends_soon_wants_a_second_yes(theatre: Theatre, far: 
     assert len(far.plans) == 1
 
 
+async def test_an_offer_keeps_the_word_that_it_is_done_once_under(theatre: Theatre, far: Vendor) -> None:
+    far.models = (BaseModel(BASE, ("sft",), shutdown_date="2026-12-24"),)
+    word = "nightly/2026-11-21, 100 % of " + "it" * 10
+    first = await done(theatre, "launch", dataset="Counsel", vendor="vendor", once=word)
+    assert not far.plans
+    pressed = await press(theatre, first)
+    again = await done(theatre, "launch", dataset="Counsel", vendor="vendor", once=word, anyway=True)
+    assert data(again)["run"] == data(pressed)["run"]
+    assert len(far.plans) == 1
+
+
 async def test_a_script_reads_what_to_add_for_a_model_that_ends_soon(theatre: Theatre, far: Vendor) -> None:
     far.models = (BaseModel(BASE, ("sft",), shutdown_date="2026-12-24"),)
     object.__setattr__(theatre.services, "interactive", False)
