@@ -53,7 +53,7 @@ def _narrow(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    head, *rest = [[_escaped(cell) for cell in row] for row in rows]
+    head, *rest = [[_escaped(cell, bars=True) for cell in row] for row in rows]
     lines = [head, ["---"] * len(head), *rest]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -104,11 +104,12 @@ def _cut(cell: str) -> str:
     return cell if len(cell) <= _LONGEST else f"{cell[: _LONGEST - 1].rstrip()}…"
 
 
-def _escaped(cell: str) -> str:
-    """A cell that is nothing but its text, with what stands in it as code; there only a bar is still escaped."""
+def _escaped(cell: str, *, bars: bool = False) -> str:
+    """A cell that is nothing but its text, with what stands in it as code; there only ``bars`` end a cell all the same."""
     if cell.count("`") % 2:
         return _CLUTTER.sub(r"\\\1", cell).replace("`", "\\`")
     parts = cell.split("`")
     parts[::2] = [_CLUTTER.sub(r"\\\1", part) for part in parts[::2]]
-    parts[1::2] = [part.replace("|", "\\|") for part in parts[1::2]]
+    if bars:
+        parts[1::2] = [part.replace("|", "\\|") for part in parts[1::2]]
     return "`".join(parts) or " "

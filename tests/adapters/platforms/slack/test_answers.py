@@ -83,10 +83,10 @@ def test_a_wide_table_is_a_list_that_a_phone_can_show() -> None:
 
 def test_a_wide_table_of_few_columns_needs_no_headings() -> None:
     table = Table(
-        ("", "what", "in plain words"), (("hint", "notices", f"give `/notices here` {'now ' * 20}"),)
+        ("", "what", "in plain words"), (("hint", "notices", f"give `/notices here` {'now ' * 20}or `a|b`"),)
     )
-    assert shown(Answer(table=table), says=SAYS).text.startswith(
-        "- **hint · notices** — give `/understudy notices here` now"
+    assert shown(Answer(table=table), says=SAYS).text == (
+        f"- **hint · notices** — give `/understudy notices here` {'now ' * 20}or `a|b`"
     )
 
 
