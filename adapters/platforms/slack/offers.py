@@ -37,6 +37,10 @@ async def _found(param: Param, call: Call, seconds: float) -> Sequence[str]:
     except (TimeoutError, UserError) as error:
         log.info("nothing proposed", command=call.command, param=param.name, error=type(error).__name__)
         return ()
+    except Exception as error:
+        # The form is what was asked for, whatever it could propose.
+        log.exception("no proposals", command=call.command, param=param.name, exc_info=error)
+        return ()
 
 
 def _such_as(known: Sequence[str]) -> str:

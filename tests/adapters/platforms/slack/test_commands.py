@@ -247,19 +247,24 @@ async def test_a_form_proposes_what_there_is_as_far_as_it_is_found_in_time() -> 
     async def none(call: Call, typed: str) -> list[str]:
         raise UserError("There is no avatar here.")
 
+    async def broken(call: Call, typed: str) -> list[str]:
+        raise OSError("The disk is gone.")
+
     params = (
         Param("dataset", "which", required=True, complete=many),
         Param("vendor", "where", complete=late),
         Param("avatar", "whose", complete=none),
+        Param("run", "what was", complete=broken),
         Param("model", "what", complete=many),
     )
     async with world(doing("finetune launch", Answer("Done."), params=params)) as there:
         await there.slash("finetune launch model:base")
-        dataset, vendor, avatar, model = (block["element"] for block in there.form["blocks"])
+        dataset, *others = (block["element"] for block in there.form["blocks"])
         shown = dataset["placeholder"]["text"]
         assert shown.startswith("Such as dataset-0:1, dataset-1:1, dataset-2:1")
         assert 130 < len(shown) <= 150
-        assert not any("placeholder" in each for each in (vendor, avatar, model))
+        assert len(others) == 4
+        assert not any("placeholder" in each for each in others)
 
 
 async def test_mistakes_in_a_form_are_shown_in_it() -> None:
