@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
+from urllib.parse import parse_qs
 
 import aiohttp
 import structlog
@@ -177,6 +178,8 @@ class Endpoint:
     async def _attend(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         if not self._is_signed(body, request):
+            if _is_check(body, request):
+                return web.Response()
             return web.json_response({"error": "invalid request"}, status=401)
         if request.content_type == "application/json":
             said = _read(body)
@@ -205,6 +208,13 @@ class Endpoint:
         """It can answer."""
         ready = self._ready and await self._healthy()
         return web.json_response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+
+
+def _is_check(body: bytes, request: web.Request) -> bool:
+    """Whether Slack looks at our certificate, which it does without a signature and wants to have confirmed."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return False
+    return parse_qs(body.decode("utf-8", "replace")).get("ssl_check") == ["1"]
 
 
 def _read(body: bytes) -> object:

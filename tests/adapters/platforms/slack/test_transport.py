@@ -154,6 +154,29 @@ async def test_an_endpoint_turns_down_what_cannot_be_read(
         assert not s.host.messages
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("application/x-www-form-urlencoded", b"token=x&ssl_check=1", 200),
+        ("application/x-www-form-urlencoded", b"token=x&command=/understudy", 401),
+        ("application/x-www-form-urlencoded", b"\xff&ssl_check=0", 401),
+        ("application/json", b'{"event":{"type":"message"},"x":"&ssl_check=1&"}', 401),
+    ],
+)
+async def test_an_endpoint_confirms_that_its_certificate_was_looked_at(
+    kind: str, body: bytes, status: int
+) -> None:
+    async with stage(options=replace(OPTIONS, transport="http", http_port=0)) as s:
+        assert s.platform is not None
+        url = f"http://127.0.0.1:{s.platform.port}/slack/events"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=body, headers={"Content-Type": kind}) as response,
+        ):
+            assert response.status == status
+        assert not s.host.messages
+
+
 async def test_an_endpoint_says_whether_it_lives_and_whether_it_is_ready() -> None:
     async with (
         stage(options=replace(OPTIONS, transport="http", http_port=0)) as s,
