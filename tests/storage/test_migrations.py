@@ -299,7 +299,7 @@ async def test_base_models_move_to_releases_over_rows_on_postgres(empty_postgres
 
 
 def _names_of_models(connection: Connection) -> None:
-    """Whose a model is is known of those that were made before, with their checkpoints."""
+    """Whose a model is is known of those that were made before, with their checkpoints; runs stay, forth and back."""
     _revised(connection, "upgrade", "0002")
     for row in OLDER.split(";"):
         connection.exec_driver_sql(row)
@@ -310,6 +310,8 @@ def _names_of_models(connection: Connection) -> None:
         """UPDATE training_run SET model = '', checkpoints = '[{"model": "m", "step": 1}, {"model": "n", "step": 2}]'
         WHERE id = 't2'"""
     )
+    _revised(connection, "upgrade", "0008")
+    oldest = _described(connection)
     _revised(connection, "upgrade", "0009")
     before = _described(connection)
     assert connection.exec_driver_sql("SELECT DISTINCT host FROM training_run").all() == [("",)]
@@ -323,6 +325,12 @@ def _names_of_models(connection: Connection) -> None:
         ]
         _revised(connection, "downgrade", "0009")
         assert _described(connection) == before
+    of_runs = "SELECT number, memory_bytes FROM training_run ORDER BY number"
+    for _ in range(2):
+        _revised(connection, "upgrade", "0011")
+        assert [tuple(row) for row in connection.exec_driver_sql(of_runs)] == [(1, None), (2, None)]
+        _revised(connection, "downgrade", "0008")
+        assert _described(connection) == oldest
 
 
 def test_models_are_found_by_name_over_rows_on_sqlite(tmp_path: Path) -> None:

@@ -178,9 +178,17 @@ async def test_a_model_belongs_to_the_workspaces_whose_runs_made_it(database: Da
     assert await elsewhere() == {f"openai:theirs-{end}-1", f"openai:early-{end}"}
 
 
-async def test_whose_a_model_is_is_found_by_its_name(database: Database) -> None:
-    """Among very many, without reading them all."""
-    stage = await set_stage(database)
-    models = [f"openai:base-{number}" for number in range(1_200)]
-    found = await database.read(lambda tx: tuned_models.elsewhere(tx, stage.workspace.id, models))
-    assert found == frozenset()
+async def test_whose_models_are_is_found_for_more_than_one_query_asks_for(database: Database) -> None:
+    here, there = await set_stage(database), await set_stage(database)
+    names = [f"{here.workspace.id}-{number}" for number in range(1_200)]
+
+    def job(tx: Tx) -> None:
+        new = NewRun(there.workspace.id, None, 1, "openai", "sft", "base", ids.new_id(), {}, {}, None)
+        at = [{"model": names[-1], "step": 1}]
+        runs.changed(tx, runs.create(tx, new).id, model=names[0], checkpoints=at, next_at=None)
+
+    await database.write(job)
+    models = [f"openai:{name}" for name in names]
+    for stage, found in ((here, {models[0], models[-1]}), (there, set[str]())):
+        home = stage.workspace.id
+        assert await database.read(lambda tx, home=home: tuned_models.elsewhere(tx, home, models)) == found
