@@ -230,7 +230,7 @@ async def _launched(services: Services, call: Call, run: Run, *, waited: bool) -
         answer,
         text="\n\n".join(part for part in (answer.text, " ".join(hints)) if part),
         fields=fields,
-        # A shell saves each picture in the folder that somebody is in: only where it was asked for.
+        # A shell saves each picture: only where somebody asks how it stands.
         picture=None if call.local else answer.picture,
         ok=run.state == "succeeded" if waited else run.state not in ("failed", "cancelled"),
         data={**run_data(run), "estimate": dict(run.estimate)},
