@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from adapters.vendors.base import BadRequest, VendorError
+from adapters.vendors.base import BadRequest, Unavailable, VendorError
 from adapters.vendors.prices import MILLION
 from adapters.vendors.tuning import Job, JobEvent, JobGone, Point, Tuner
 from storage import clock
@@ -212,12 +212,25 @@ class Watching:
         return await self._desk.record(run, next_at=None, failures=0, trouble="")
 
     async def _stopped(self, run: Run) -> Run:
-        """A run that was given up elsewhere, while its host was out of reach, may still have a job there."""
-        if run.host and run.state == "cancelled":
-            tuner = self._desk.tuners(run.vendor)
-            job = await self._desk.ask(run, tuner.find(run.key))
-            if job is not None and not job.ended:
-                await self._desk.ask(run, tuner.cancel(job.id))
+        """A run that was given up, while its host was out of reach, may still have a job there, and what that made."""
+        if not run.host or run.state != "cancelled":
+            return run
+        tuner = self._desk.tuners(run.vendor)
+        job = await self._desk.ask(run, tuner.find(run.key))
+        if job is not None and not job.ended:
+            job = await self._desk.ask(run, tuner.cancel(job.id))
+        if job is None:
+            return run
+        # A model keeps what people wrote: only one that is known can be deleted.
+        made: dict[str, Any] = {
+            "job_id": job.id,
+            "model": job.model or run.model,
+            "checkpoints": [asdict(each) for each in job.checkpoints] or run.checkpoints,
+        }
+        if any(getattr(run, name) != value for name, value in made.items()):
+            run = await self._desk.record(run, **made)
+        if not job.ended:
+            raise Unavailable(f"The job {job.id} is being stopped", vendor=run.vendor)
         return run
 
     async def _last_words(self, run: Run) -> Run:

@@ -75,6 +75,7 @@ class Vendor:
     methods: tuple[Method, ...] = ("sft",)
     models: tuple[BaseModel, ...] = (BaseModel(BASE, ("sft", "dpo")),)
     pauses: bool = True
+    lingers: bool = False  # what is cancelled goes on for a while
     free: bool = False
     here: bool = False
     least_rows: int = 1
@@ -189,7 +190,8 @@ class ScriptedTuner:
         return await self._done("metrics", lambda: list(self._far.losses))
 
     async def cancel(self, job_id: str) -> Job:
-        return await self._done("cancel", lambda: self._turned(job_id, "cancelled"))
+        end: Status = "cancelling" if self._far.lingers else "cancelled"
+        return await self._done("cancel", lambda: self._turned(job_id, end))
 
     async def pause(self, job_id: str) -> Job:
         return await self._done("pause", lambda: self._turned(job_id, "paused"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.platforms.base import UserError
-from adapters.vendors.tuning import Hyperparameters
+from adapters.vendors.tuning import Checkpoint, Hyperparameters
 from storage import clock
 from storage.database import Database
 from storage.runs import Run
@@ -174,6 +174,37 @@ async def test_a_host_that_comes_back_ends_what_was_given_up(here: World) -> Non
     run = await here.rest(ours, run)
     assert here.far.jobs[run.job_id].status == "cancelled"
     assert (run.state, here.far.files) == ("cancelled", {})
+
+
+async def test_what_was_made_of_a_run_that_was_given_up_can_be_deleted(here: World) -> None:
+    """A model keeps a copy of what people wrote."""
+    ours, theirs = here.runs(host="a"), here.runs(host="b")
+    run = await here.launched(ours)
+    here.far.move("running")
+    here.clock.now += HOUR
+    await theirs.wish(run, "cancel")
+    here.far.move("succeeded", checkpoints=(Checkpoint("ck", 1, 2.0),))
+    run = await here.rest(ours, run)
+    assert run.state == "cancelled"
+    found = await theirs.models(here.workspace_id)
+    assert [(tuned.model, tuned.step) for tuned in found] == [(f"tuned-{run.job_id}", None), ("ck", 1)]
+    await ours.delete_model(found[0])
+    assert here.far.deleted == [f"tuned-{run.job_id}", "ck"]
+
+
+async def test_what_a_job_makes_while_it_is_being_stopped_is_known_too(here: World) -> None:
+    ours, theirs = here.runs(host="a"), here.runs(host="b")
+    run = await here.launched(ours)
+    here.far.move("running")
+    here.far.lingers = True
+    here.clock.now += HOUR
+    await theirs.wish(run, "cancel")
+    run = await here.after(ours, run, MINUTE)
+    assert (run.trouble, run.next_at is None) == (f"The job {run.job_id} is being stopped", False)
+    here.far.move("cancelled", checkpoints=(Checkpoint("ck", 1, 2.0),))
+    run = await here.rest(ours, run)
+    assert (run.state, run.trouble) == ("cancelled", "")
+    assert [tuned.model for tuned in await theirs.models(here.workspace_id)] == ["ck"]
 
 
 async def test_a_host_that_was_only_slow_does_not_write_over_it(here: World) -> None:
