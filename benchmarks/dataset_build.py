@@ -48,9 +48,7 @@ MEMORY_PROMISED: Final = 500.0  # MB
 FLAT_PROMISED: Final = 1.15  # times the memory for ten times the rows
 OVERHEAD_PROMISED: Final = 2.0
 STOP_PROMISED: Final = 10.0  # seconds
-GONE_SECONDS: Final = (
-    120.0  # in which rows are taken away of a build that was stopped, behind everybody's back
-)
+GONE_SECONDS: Final = 120.0  # in which the rows of a build that was stopped are taken away behind it
 PATIENCE: Final = 1800.0  # seconds for a build to come as far as it is to be stopped
 USERS: Final = 16
 NICE: Final = 10  # as `bot.builder` stands back: the export and the floor have as little of a busy machine
