@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -207,11 +207,9 @@ class Conversations:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def noted(self, place: Place) -> bool:
-        """Wait until it is known of each reply under way in this channel which messages it is in; False if there is none."""
-        here = [each.over.wait() for each in self._running.values() if each.room == _room(place)]
-        await asyncio.gather(*here)
-        return bool(here)
+    def under_way(self, place: Place) -> Sequence[asyncio.Event]:
+        """One event for each reply under way in this channel: set once it is known which messages the reply is in."""
+        return [each.over for each in self._running.values() if each.room == _room(place)]
 
     @contextmanager
     def _in_flight(self, exchange_id: str, place: Place) -> Generator[None]:

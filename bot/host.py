@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -185,9 +186,12 @@ class Application:
                 wanted = posted.id
             return exchanges.visible(tx, workspace.id, wanted, mark.place.channel) if wanted else None
 
+        # Many react before they have read to the end, when it is not noted down yet which messages the reply is in. Who is
+        # asked for before looking may end while we look.
+        under_way = self._services.conversations.under_way(mark.place) if mark.reply_key else ()
         found = await self._services.database.read(find)
-        # Many react before they have read to the end, when it is not noted down yet which messages the reply is in.
-        if found is None and mark.reply_key and await self._services.conversations.noted(mark.place):
+        if found is None and under_way:
+            await asyncio.gather(*(each.wait() for each in under_way))
             found = await self._services.database.read(find)
         if found is None:
             raise UserError("I do not remember that reply, so it cannot be rated.")

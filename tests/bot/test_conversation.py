@@ -518,3 +518,20 @@ async def test_a_reaction_to_a_reply_that_still_grows_waits_for_its_end_and_coun
     assert rated.ratings == 1
     unknown = await theatre.app.mark(replace(thumb, reply_key="somebody else's"))
     assert not unknown.ok
+
+
+async def test_a_reaction_counts_whether_the_reply_ends_before_while_or_after_it_is_looked_for(
+    theatre: Theatre,
+) -> None:
+    for turns in range(12):
+        theatre.model.gate, theatre.model.begun = asyncio.Event(), asyncio.Event()
+        key = f"posted-{turns}"
+        speaking = asyncio.create_task(theatre.say("hello", seen=Seen(key=key)))
+        await theatre.model.begun.wait()
+        thumb = Mark(HERE, BOB, "reaction:👍", clock.now(), 5, reply_key=key, askable=False)
+        reacting = asyncio.create_task(theatre.app.mark(thumb))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        theatre.model.gate.set()
+        await speaking
+        assert (await reacting).ok, turns
