@@ -81,7 +81,9 @@ def place_of(run: Run, where: Elsewhere | None) -> str:
         return ""
     if not where.lost:
         return f"It is on the host {where.host}, which alone asks after it."
-    heard = "was never heard of" if where.silent is None else f"was not heard of for {span(where.silent)}"
+    heard = "has never been heard from"
+    if where.silent is not None:
+        heard = f"has not been heard from for {span(where.silent)}"
     return (
         f"⚠️ It is on the host {where.host}, which {heard}. Start Understudy there, and it goes on; if that host is gone for "
         f"good, `/finetune cancel {run.number}` gives the run up."

@@ -12,6 +12,7 @@ from bot.finetuning import standing
 from bot.finetuning.standing import About
 from storage.run_history import Loss, Told
 from storage.runs import ENDED, End, Live, Run
+from training.hosts import Elsewhere
 
 NOW = 1_795_000_000_000  # 2026-11-18, 11:06:40 UTC
 MINUTE, HOUR = 60_000, 3_600_000
@@ -182,6 +183,15 @@ def test_the_last_losses_and_that_validation_rises() -> None:
     assert "Memory" not in figures(run())
     assert figures(run(memory_bytes=3 << 30))["Memory"] == "at most 3.0 GiB"
     assert figures(run("succeeded", memory_bytes=700 << 20))["Memory"] == "at most 700 MiB"
+
+
+def test_a_host_that_never_said_that_it_is_there_may_be_gone() -> None:
+    never = Elsewhere("trainer-1", None)
+    assert standing.place_of(run(), never).startswith(
+        "⚠️ It is on the host trainer-1, which has never been heard from. Start Understudy there"
+    )
+    assert standing.place_of(run("failed"), never) == ""
+    assert standing.place_of(run(), None) == ""
 
 
 ROSE = [

@@ -74,8 +74,8 @@ async def test_a_host_that_is_gone_is_told_and_its_run_given_up(hosts: Hosts, ha
     hands.now += 3 * HOUR
     there = await done(hosts.other, "status")
     assert (
-        f"⚠️ It is on the host {hosts.word}, which was not heard of for about 3 hours. Start Understudy there, and it goes "
-        f"on; if that host is gone for good, `/finetune cancel {run.number}` gives the run up."
+        f"⚠️ It is on the host {hosts.word}, which has not been heard from for about 3 hours. Start Understudy there, and it "
+        f"goes on; if that host is gone for good, `/finetune cancel {run.number}` gives the run up."
     ) in there.text
     told = await done(hosts.other, "jobs")
     assert told.table is not None
