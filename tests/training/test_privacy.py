@@ -15,7 +15,7 @@ from benchmarks.privacy_spans import PRECISION, RECALL, shares, tally
 from training.privacy import Redactor, find
 from training.privacy.spans import PLACEHOLDER
 
-MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎", "İbrahim Kaya")
+MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎", "İbrahim Kaya", "Kit Chen")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,8 @@ MEMBERS = ("Ann Smith", "Will", "xX_dragon", "Zoë O'Brien", "田中 太郎", "�
         ("gsk_" + "aB1d" * 13, "secret", "gsk_" + "aB1d" * 13),
         ("my recovery phrase is " + "witch feed road " * 4, "secret", ("witch feed road " * 4)[:-1]),
         ("my pin is 4821", "secret", "4821"),
+        ("whsec_MfKQ9r8GK/YqrTwjUPD+ILPZIo2LaLaSw", "secret", "whsec_MfKQ9r8GK/YqrTwjUPD+ILPZIo2LaLaSw"),
+        ("ask kit_chen", "name", "kit_chen"),
         ("curl -u ann:hunter2 localhost/v1", "secret", "hunter2"),
         ("ref ab12 please pay DE89 3704 0044 0532 0130 00", "iban", "DE89 3704 0044 0532 0130 00"),
         ("user id:80351110224678912", "id", "80351110224678912"),
@@ -98,7 +100,7 @@ def test_is_found(text: str, kind: str, value: str) -> None:
         "password: required. The token is wrong. My secret: I love tea. api_key=YOUR_API_KEY",
         "PASS: test_login_ok, pass: src/app.ts, the pin is out, at home (at) 5, 1,4111111111111111",
         "<:wave:123456789012345678> :wave:123456789012345678 <t:1700000000:R> card 4111111111111112 370 3911 Fourth Avenue",
-        "The laptop.it was new. I see it.in 2007 we did.so there.",
+        "The laptop.it was new. I see it.in 2007 we did.so there. Kitchen and bath.",
         "guild.id, order.pk, java.io and Safari.app, lib.rs/main.rs, git@github.com:ann/talk.git",
         "order number is 7163484634, 9139288751 seconds, bytes: 9712572023, (1820-1812), 43.739.195, 0101 1010 0110",
         "version 1.2.3.4, works with 4.2.1.0 or newer, EAN 4012276133254, key-takeaways-from-2024",

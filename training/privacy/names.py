@@ -74,7 +74,8 @@ class Names:
                     continue
                 if loose and sum(map(len, words)) > 6:
                     for user in ("".join(words).replace("'", ""), "_".join(words)):
-                        whole.setdefault((user,), _Name((user,), (user,), member, user not in COMMON, False))
+                        word = user in COMMON  # as Kit Chen's
+                        whole.setdefault((user,), _Name((user,), (user,), member, not word, word))
                 for part in (given[:1], given[-1:], given[:-1]):
                     if sum(map(len, part)) > 2 and not "".join(part).isdigit():
                         lowered = tuple(_small(word) for word in part)
