@@ -34,13 +34,15 @@ class Given:
 def command_in(text: str, host: Host) -> str | None:
     """The command that something said to the avatar is, without its slash; ``None`` for ordinary speech.
 
-    ``text`` is without the mention. It is one when it is ``help``, alone or before the name of a command, or begins with
-    a slash and a word that is the first of a command or nearly so.
+    ``text`` is without the mention. It is one when it is ``help``, alone or before the name of a command or a group of
+    them, or begins with a slash and a word that is the first of a command or nearly so.
     """
     said = text.strip()
     words = said.casefold().split()
-    if words[:1] == [_HELP] and (len(words) == 1 or find(host.commands, " ".join(words[1:]))):
-        return " ".join(words)
+    if words[:1] == [_HELP]:
+        named = " ".join(words[1:])
+        if not named or named in first_words(host.commands) or find(host.commands, named):
+            return " ".join(words)
     found = _TYPED.match(said)
     if found is None:
         return None

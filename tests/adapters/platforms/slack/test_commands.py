@@ -102,6 +102,7 @@ def test_nothing_behind_the_slash_is_a_call_for_help() -> None:
         ("help", "help"),
         (" Help ", "help"),
         ("help rate", "help rate"),
+        ("help finetune", "help finetune"),
         ("Help avatar create", "help avatar create"),
         ("help rate my haiku", None),
         ("/finetune help", "help finetune"),
@@ -128,7 +129,7 @@ def test_a_command_is_told_from_speech(said: str, line: str | None) -> None:
 
 @given(st.text(max_size=60).filter(lambda text: not text.strip().startswith("/")))
 def test_speech_without_a_slash_is_never_a_command_but_help(text: str) -> None:
-    names = {each.name for each in KNOWN}
+    names = {each.name for each in KNOWN} | commands.first_words(KNOWN)
     word, *rest = text.casefold().split() or [""]
     expected = "help" if word == "help" and not rest else None
     if word == "help" and " ".join(rest) in names:
