@@ -71,6 +71,9 @@ _ADDRESS_CUE = re.compile(
 # The rest of a sentence, behind what would be its first word: ".it was", ".in 2007", ".it's", ".as, always".
 _SENTENCE = re.compile(r"[ \u00a0][\w\"'(]|['’,]")
 
+# What code does with a part of something: "cart.tax = 3", "frame.parts[0]".
+_ASSIGNED = re.compile(r" ?[-+*/|&]?=|\[[\d\"'-]")
+
 
 def disguised(text: str) -> Iterator[Span]:
     """E-mail addresses as people hide them: ``ann [at] example [dot] org``, with the placeholder of ann@example.org."""
@@ -180,7 +183,8 @@ def _is_domain(text: str, start: int, end: int, host: str, path: str) -> bool:
     if not known and len(name) > 1:
         if path or (last not in WORDS and ("-" in name or (len(labels) > 2 and labels[0].lower() in _PARTS))):
             return True
-        if last in LIKELY and (last != "app" or name.islower()):  # "Safari.app" is a program
+        program = last == "app" and not name.islower()  # "Safari.app"
+        if last in LIKELY and not program and not _ASSIGNED.match(text, end):
             return len(name) > 2 or len(labels) > 2
         if len(name) > 3 and (last in COUNTRIES or (last in WORDS and not _SENTENCE.match(text, end))):
             return True
