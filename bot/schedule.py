@@ -114,6 +114,8 @@ async def sweep(services: Services) -> None:
     try:
         await services.builds.sweep()
         await forget_old(services.database)
+    except asyncio.CancelledError:
+        return  # the process ends, and whoever comes next goes on with it
     except StorageError as error:
         log.warning("leftovers not taken away", error=str(error))
 

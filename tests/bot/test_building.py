@@ -53,6 +53,17 @@ async def test_what_is_being_built_is_stopped_before_the_process_ends(
         await later.close()
 
 
+async def test_a_process_that_ends_while_it_sweeps_has_not_failed(database: Database, tmp_path: Path) -> None:
+    theatre = play(database, tmp_path)
+    sweeping = asyncio.create_task(sweep(theatre.services))
+    await asyncio.sleep(0)
+    assert sweeping.cancel()
+    await asyncio.wait([sweeping])
+    assert not sweeping.cancelled()
+    assert sweeping.exception() is None
+    await theatre.app.close()
+
+
 async def test_leftovers_are_taken_away_by_the_clock(database: Database, tmp_path: Path) -> None:
     theatre = play(database, tmp_path)
     assert (await theatre.command("finetune datasets", who=ADA)).ok  # the workspace is there
