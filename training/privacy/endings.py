@@ -24,7 +24,7 @@ LIKELY: Final = frozenset(
     dentist design dev diamonds digital directory discount doctor dog domains earth education eco engineer
     engineering enterprises equipment estate eus events exchange expert exposed fans farm fashion finance financial
     fish fitness flights florist flowers football forsale foundation frl furniture fyi gal gallery games garden gent
-    gifts gives glass gmbh golf graphics gratis gripe guide guitars guru hamburg haus health healthcare hockey
+    gifts gives glass golf graphics gratis gripe guide guitars guru hamburg haus health healthcare hockey
     holdings holiday homes horse hospital hosting hotel immo immobilien industries ink institute insurance insure
     international investments istanbul jetzt jewelry jobs kaufen kitchen koeln land law lawyer lease legal lgbt
     limited limo loans london ltd luxury maison management market marketing mba melbourne memorial miami moda moe
@@ -49,9 +49,9 @@ UNSURE: Final = WORDS | frozenset(
     gi gm gn gp gq gs gu gw gy hm ht im iq je jm jo kg kh ki km kn kp kw ky lb lc lk lr ls mc mg mh mm mo mp mq mr
     ms mu mv mw mz nc ne nf np nr nu om pf pg pn pr pw qa re rw sa sb sd africa art baby band bar best bet bid bot
     buzz capital care cash center chat city click company credit cyou date day degree direct download energy
-    exchange express faith family film fit flow food forum fun fund futbol game gift global gold group help host
-    house how kids kim life link live loan love lol mail men moi mov navy new news observer one onl page party phd
-    place play pink porn post property protection qpon racing red report review run security services sex shiksha
+    express faith family film fit flow food forum fun fund futbol game gift global gold group help host
+    house how kids kim life link live loan love lol mail men moi mov navy new observer one onl page party phd
+    place play pink porn post protection qpon racing red report review run security services sex
     show spa stream study support today tools top town trust tube uno vision vote wang watch win wow zip""".split()
 )
 
