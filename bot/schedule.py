@@ -39,52 +39,21 @@ class Schedule:
     def __init__(self, services: Services, *, warns: bool = True) -> None:
         self._services = services
         self._warns = warns
-        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        # However late a job comes, it comes once.
+        once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=once)
 
     def start(self) -> None:
         """From now on, on the running event loop."""
         soon = datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS)
+        services, add = [self._services], self._scheduler.add_job
         if self._warns:
-            self._scheduler.add_job(
-                settle,
-                "interval",
-                hours=1,
-                next_run_time=soon,
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
-            )
+            add(settle, "interval", hours=1, next_run_time=soon)
             # Said once for each threshold whoever says it: replicas and restarts may all run the job.
             for job in (warn_of_shutdowns, warn_of_what_was_taken_back):
-                self._scheduler.add_job(
-                    job,
-                    "interval",
-                    args=[self._services],
-                    days=1,
-                    next_run_time=soon,
-                    coalesce=True,
-                    max_instances=1,
-                    misfire_grace_time=None,
-                )
-        self._scheduler.add_job(
-            sweep,
-            "interval",
-            args=[self._services],
-            hours=1,
-            next_run_time=soon,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-        )
-        self._scheduler.add_job(
-            watch_runs,
-            "interval",
-            args=[self._services, TICK_SECONDS],
-            seconds=TICK_SECONDS,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-        )
+                add(job, "interval", args=services, days=1, next_run_time=soon)
+        add(sweep, "interval", args=services, hours=1, next_run_time=soon)
+        add(watch_runs, "interval", args=[*services, TICK_SECONDS], seconds=TICK_SECONDS)
         self._scheduler.start()
 
     def stop(self) -> None:
