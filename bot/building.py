@@ -100,7 +100,7 @@ class Builds:
             del self._running[key]
 
     async def _wait(self, order: Order, progress: Progress) -> Built:
-        if self._seats.locked():
+        if self._seats.locked() and len(self._running) > AT_ONCE:  # else it is being swept
             await progress("Another dataset is being built; this one is next", None)
         async with self._seats:
             await self._sweep()

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.platforms.base import Call
+from adapters.platforms.base import Call, UserError
 from bot.schedule import sweep
 from storage import clock, datasets, verdicts, workspaces
 from storage.database import Database, Tx
 from storage.datasets import NewDataset
 from storage.verdicts import Verdict
 from tests.bot.theatre import ADA, HERE, play
+from training.collect import Selection
+from training.datasets import Built, Order
 
 
 async def test_a_project_that_has_modules_of_our_names_is_not_run(
@@ -61,6 +63,35 @@ async def test_a_process_that_ends_while_it_sweeps_has_not_failed(database: Data
     await asyncio.wait([sweeping])
     assert not sweeping.cancelled()
     assert sweeping.exception() is None
+    await theatre.app.close()
+
+
+async def test_who_waits_for_leftovers_is_told_of_no_other_dataset(
+    database: Database, tmp_path: Path
+) -> None:
+    theatre = play(database, tmp_path)
+    builds, told = theatre.services.builds, list[str]()
+
+    async def progress(text: str, done: float | None = None) -> None:
+        told.append(text)
+
+    async def ordered(name: str) -> asyncio.Task[Built]:
+        order = Order("w", "a", name, None, Selection("sft", 1))
+        building = asyncio.create_task(builds.build(order, progress))
+        for _ in range(2):  # until it waits for its seat
+            await asyncio.sleep(0)
+        return building
+
+    sweeping = asyncio.create_task(sweep(theatre.services))
+    first = await ordered("first")
+    assert told == []
+    second = await ordered("second")
+    assert told == ["Another dataset is being built; this one is next"]
+    for name, building in (("first", first), ("second", second)):
+        assert builds.stop("w", name)
+        with pytest.raises(UserError, match="was stopped"):
+            await building
+    await sweeping
     await theatre.app.close()
 
 
