@@ -347,19 +347,24 @@ class Runs:
         """What is deleted with a model: itself first, and with what a run came to its checkpoints."""
         return _goes_with(await self.get(tuned.run_id), tuned.model)
 
-    async def delete_model(self, tuned: Tuned) -> None:
+    async def delete_model(self, tuned: Tuned) -> Elsewhere | None:
         """Delete a model at its vendor, and what goes with it; what is gone is not listed any more.
 
-        Raises ``UserError`` with what the vendor did not delete.
+        Nor is what is on a host that may be gone for good: that host is returned, as a copy may lie there. Raises
+        ``UserError`` with what the vendor did not delete.
         """
         run = await self.get(tuned.run_id)
-        if (where := (await self.elsewhere([run])).get(run.id)) is not None:
+        where = (await self.elsewhere([run])).get(run.id)
+        if where is not None and not where.lost:
             raise UserError(
                 f"{tuned.vendor}:{tuned.model} is kept on {where.host}: delete it there, with `understudy finetune discard`."
             )
         gone: set[str] = set()
         why: VendorError | None = None
         left = _goes_with(run, tuned.model)
+        if where is not None:
+            gone.update(left)
+            left = left[:0]
         while left and why is None:
             try:
                 await self._desk.ask(run, self._tuners(run.vendor).delete_model(left[0]))
@@ -378,6 +383,7 @@ class Runs:
             await self._database.write(write)
         if why is not None:
             raise UserError(f"{tuned.vendor}:{left[0]} was not deleted: {why}") from why
+        return where
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncGenerator[Path]:

@@ -103,3 +103,18 @@ async def test_a_model_is_discarded_where_it_is(hosts: Hosts, hands: Hands) -> N
     )
     await done(hosts.one, "discard", model=f"run:{run.number}", confirmed=True)
     assert hosts.far.deleted == [f"tuned-{run.job_id}"]
+
+
+async def test_a_model_on_a_host_that_is_gone_is_let_go_with_a_word_on_what_lies_there(
+    hosts: Hosts, hands: Hands
+) -> None:
+    run = await launched(hosts.one)
+    hosts.far.move("succeeded")
+    hands.now += MINUTE
+    await watch_runs(hosts.one.services)
+    hands.now += 3 * HOUR
+    told = await done(hosts.other, "discard", model=f"run:{run.number}", confirmed=True)
+    assert told.text == (
+        f"vendor:tuned-{run.job_id} is not listed any more. It was on the host {hosts.word}, which is out of reach: a copy, "
+        "which holds the rows that it was trained on, lies there until somebody deletes it."
+    )

@@ -134,7 +134,22 @@ async def test_a_model_is_deleted_where_it_is(here: World) -> None:
     with pytest.raises(UserError, match="is kept on a: delete it there"):
         await theirs.delete_model(tuned)
     assert here.far.deleted == []
-    await ours.delete_model(tuned)
+    assert await ours.delete_model(tuned) is None
+    assert await theirs.models(here.workspace_id) == []
+    assert here.far.deleted != []
+
+
+async def test_a_model_on_a_host_that_is_gone_is_listed_no_more(here: World) -> None:
+    ours, theirs = here.runs(host="a"), here.runs(host="b")
+    run = await here.launched(ours)
+    here.far.move("succeeded")
+    await here.rest(ours, run)
+    here.clock.now += SILENT_MS + 1
+    (tuned,) = await theirs.models(here.workspace_id)
+    left = await theirs.delete_model(tuned)
+    assert left is not None
+    assert left.host == "a"
+    assert here.far.deleted == []
     assert await theirs.models(here.workspace_id) == []
 
 
