@@ -359,20 +359,8 @@ class Runs:
             raise UserError(
                 f"{tuned.vendor}:{tuned.model} is kept on {where.host}: delete it there, with `understudy finetune discard`."
             )
-        gone: set[str] = set()
-        why: VendorError | None = None
-        left = _goes_with(run, tuned.model)
-        if where is not None:
-            gone.update(left)
-            left = left[:0]
-        while left and why is None:
-            try:
-                await self._desk.ask(run, self._tuners(run.vendor).delete_model(left[0]))
-            except VendorError as error:
-                why = error
-            else:
-                gone.add(left[0])
-                left = left[1:]
+        names = _goes_with(run, tuned.model)
+        gone, left = (set(names), None) if where is not None else await self._deleted(run, names)
 
         def write(tx: Tx) -> None:
             now = runs.get(tx, run.id)
@@ -381,9 +369,20 @@ class Runs:
 
         if gone:
             await self._database.write(write)
-        if why is not None:
-            raise UserError(f"{tuned.vendor}:{left[0]} was not deleted: {why}") from why
+        if left is not None:
+            raise left
         return where
+
+    async def _deleted(self, run: Run, names: Sequence[str]) -> tuple[set[str], UserError | None]:
+        """Which of these models of a run the vendor has deleted, one after the other, and why it went no further."""
+        gone: set[str] = set()
+        for name in names:
+            try:
+                await self._desk.ask(run, self._tuners(run.vendor).delete_model(name))
+            except VendorError as error:
+                return gone, UserError(f"{run.vendor}:{name} was not deleted: {error}")
+            gone.add(name)
+        return gone, None
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncGenerator[Path]:
