@@ -6,7 +6,7 @@ Admins are warned of models that will be shut down, and of those that were made 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 
@@ -48,10 +48,11 @@ class Schedule:
         soon = datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS)
         services, add = [self._services], self._scheduler.add_job
         if self._warns:
-            add(settle, "interval", hours=1, next_run_time=soon)
             # Said once for each threshold whoever says it: replicas and restarts may all run the job.
             for job in (warn_of_shutdowns, warn_of_what_was_taken_back):
-                add(job, "interval", args=services, days=1, next_run_time=soon)
+                add(warn, "interval", args=[job, *services], days=1, next_run_time=soon)
+            # After what the others load when they first run.
+            add(collect, "interval", hours=1, next_run_time=soon + timedelta(seconds=FIRST_SECONDS))
         add(sweep, "interval", args=services, hours=1, next_run_time=soon)
         add(watch_runs, "interval", args=[*services, TICK_SECONDS], seconds=TICK_SECONDS)
         self._scheduler.start()
@@ -60,6 +61,21 @@ class Schedule:
         """Start no more jobs; one that runs now is cancelled, and its work is for the next start."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+
+async def collect() -> None:
+    """Collect what nobody needs any more: on the event loop, where what is thrown away may still want to close something."""
+    settle()
+
+
+async def warn(job: Callable[[Services], Awaitable[int]], services: Services) -> None:
+    """Do a job that warns admins, as far as that can be done now."""
+    try:
+        await job(services)
+    except asyncio.CancelledError:
+        return  # the process ends; whoever comes next warns
+    except StorageError as error:
+        log.warning("admins not warned", job=job.__name__, error=str(error))
 
 
 async def watch_runs(services: Services, seconds: float | None = None) -> int:

@@ -288,13 +288,15 @@ async def discard(services: Services, call: Call) -> Answer:
         said = " and ".join(f"{name} answers with {speaks}" for name, speaks in who)
         raise UserError(f"{said}: `/finetune rollback` first.")
     left = await services.runs.delete_model(tuned)
-    await note(services, scene, "finetune discard", model, {"run": tuned.run_number, "models": doomed})
+    deleted = doomed if left is None else []
+    told = {"model": model, "deleted": deleted, "left_on": left.host if left else None}
+    await note(services, scene, "finetune discard", model, {"run": tuned.run_number, **told})
     more = f", and its {len(doomed) - 1} checkpoints with it" if len(doomed) > 2 else ""
     more = ", and its checkpoint with it" if len(doomed) == 2 else more
-    text = f"{model} was deleted at {tuned.vendor}{more}."
-    if left is not None:
-        text = (
-            f"{model} is not listed any more{more}. It was on the host {left.host}, which is out of reach: a copy, which "
-            "holds the rows that it was trained on, lies there until somebody deletes it."
-        )
-    return Answer(text, data={"model": model, "deleted": doomed, "left_on": left.host if left else None})
+    if left is None:
+        return Answer(f"{model} was deleted at {tuned.vendor}{more}.", data=told)
+    return Answer(
+        f"{model} is not listed any more{more}. It was on the host {left.host}, which is out of reach: a copy, which may "
+        "hold the rows that it was trained on, lies there until somebody deletes it.",
+        data=told,
+    )

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from adapters.platforms.base import Answer, Continuity, Host, Place, UserError
 from adapters.vendors.base import Unavailable
 from bot import schedule
-from bot.schedule import Schedule, shutdown_dates, warn_of_shutdowns
+from bot.schedule import Schedule, shutdown_dates, warn, warn_of_shutdowns
 from bot.services import Services
 from storage import clock, releases
 from storage.database import Database
@@ -314,3 +314,29 @@ async def test_a_look_that_is_going_on_ends_with_it(
         await ended.wait()
         while asyncio.all_tasks() != before:
             await asyncio.sleep(0)
+
+
+async def test_a_process_that_ends_while_it_warns_has_not_failed(theatre: Theatre) -> None:
+    begun = asyncio.Event()
+
+    async def endless(_services: Services) -> int:
+        begun.set()
+        await asyncio.Event().wait()
+        return 0
+
+    warning = asyncio.create_task(warn(endless, theatre.services))
+    await begun.wait()
+    warning.cancel()
+    await asyncio.wait([warning])
+    assert not warning.cancelled()
+    assert warning.exception() is None
+
+
+async def test_admins_who_cannot_be_warned_for_want_of_the_database_are_warned_another_time(
+    database: Database, tmp_path: Path
+) -> None:
+    theatre = play(database, tmp_path)
+    await theatre.app.close()
+    with capture_logs() as logs:
+        await warn(warn_of_shutdowns, theatre.services)
+    assert [(each["event"], each["job"]) for each in logs] == [("admins not warned", "warn_of_shutdowns")]

@@ -116,5 +116,5 @@ async def test_a_model_on_a_host_that_is_gone_is_let_go_with_a_word_on_what_lies
     told = await done(hosts.other, "discard", model=f"run:{run.number}", confirmed=True)
     assert told.text == (
         f"vendor:tuned-{run.job_id} is not listed any more. It was on the host {hosts.word}, which is out of reach: a copy, "
-        "which holds the rows that it was trained on, lies there until somebody deletes it."
+        "which may hold the rows that it was trained on, lies there until somebody deletes it."
     )
