@@ -398,39 +398,47 @@ async def test_a_build_is_stopped_from_elsewhere(school: Theatre, tmp_path: Path
 
 async def test_a_build_whose_process_is_killed(school: Theatre, tmp_path: Path) -> None:
     home = await workspace(school)
-    given: list[str] = []
     held, free = Event(), Event()
+    holding: list[asyncio.Task[None]] = []
 
-    def id_() -> str:
-        given.append(f"id-{len(given)}")
-        return given[-1]
-
-    def hold(tx: Tx) -> None:
+    def job(tx: Tx) -> None:
         numbering.fresh(tx, "dataset")  # whoever begins a dataset waits
         held.set()
-        free.wait(20)
+        free.wait(50)
+
+    async def writing() -> None:
+        database = await Database.open(school.database.url)
+        try:
+            await database.write(job)
+        finally:
+            await database.close()
+
+    def hold() -> None:
+        # With an event loop of its own, as a job is run in the loop on Postgres.
+        asyncio.run(writing())
 
     async def progress(text: str, share: float | None = None) -> None:
-        if text == "Beginning":
-            ids.use(id_)  # the next one is the dataset's
-        if not text.startswith("Looking for"):
+        if text == "Beginning" and not held.is_set():
+            # As it would be, had it begun to freeze; the next id is that of its dataset.
+            new = NewDataset(home, "", "first", "sft", id="begun")
+            await school.database.write(lambda tx: datasets.begin(tx, new))
+            ids.use(lambda: "begun")
+            holding.append(asyncio.create_task(asyncio.to_thread(hold)))
+            await asyncio.to_thread(held.wait, 50)
+        if not text.startswith("Looking for") or free.is_set():
             return
         ids.use(None)
-        # As it would be, had it begun to freeze.
-        new = NewDataset(home, "", "first", "sft", id=given[0])
-        await school.database.write(lambda tx: datasets.begin(tx, new))
-        holding = asyncio.create_task(school.database.write(hold))
-        await asyncio.to_thread(held.wait, 20)
         own = ["pgrep", "-P", str(os.getpid()), "-f", "bot[.]builder"]
         (pid,) = subprocess.run(own, capture_output=True, check=True).stdout.split()
         os.kill(int(pid), signal.SIGKILL)
         free.set()
-        await holding
+        await asyncio.gather(*holding)
 
     try:
         answer = await _build(school, progress, name="first")
     finally:
         ids.use(None)
+        free.set()
     assert not answer.ok
     assert "was killed (signal 9)" in answer.text
     assert await nothing_left(school, tmp_path)
